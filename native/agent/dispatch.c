@@ -1,0 +1,88 @@
+/* A request becomes a native call, a call becomes a response. */
+#include <errno.h>
+#include <malloc.h>
+#include <string.h>
+
+#include "agent.h"
+
+static int64_t widen(uint32_t result, const struct call *call)
+{
+    switch (result) {
+    case RESULT_INT8: return (int8_t)call->integer;
+    case RESULT_UINT8: return (uint8_t)call->integer;
+    case RESULT_INT16: return (int16_t)call->integer;
+    case RESULT_UINT16: return (uint16_t)call->integer;
+    case RESULT_INT32: return (int32_t)call->integer;
+    case RESULT_UINT32: return (uint32_t)call->integer;
+    case RESULT_INT64: return (int64_t)call->integer;
+    case RESULT_POINTER: return (int64_t)(uintptr_t)call->integer;
+    default: return 0;
+    }
+}
+
+static double real(uint32_t result, const struct call *call)
+{
+    float narrow;
+    if (result == RESULT_DOUBLE) return call->real;
+    if (result != RESULT_FLOAT) return 0;
+    memcpy(&narrow, &call->real, sizeof narrow);
+    return narrow;
+}
+
+static uint32_t real_size(uint32_t result)
+{
+    return result == RESULT_DOUBLE ? 8 : result == RESULT_FLOAT ? 4 : 0;
+}
+
+static uint32_t malformed(const struct request *request)
+{
+    if (request->op != OP_CALL && !builtin(request->op)) return MALFORMED_OPCODE;
+    if (request->size > MAX_ARGUMENT_BYTES || request->size % sizeof(void *)) return MALFORMED_SIZE;
+    if ((request->flags & 0xff) > RESULT_DOUBLE) return MALFORMED_RESULT;
+    return 0;
+}
+
+static void report_fault(const struct fault *fault, struct response *response)
+{
+    response->status = STATUS_FAULT;
+    response->result = fault->code;
+    response->access = fault->access;
+    response->address = fault->address;
+    response->instruction = fault->instruction;
+    if (fault->code == EXCEPTION_STACK_OVERFLOW) _resetstkoflw();
+}
+
+/* Calls with the last error and errno that the request asks for. What the agent does between calls must not
+ * show, so a plain call sees the last error that the channel's previous plain call left. */
+static int invoke_with_errors(struct visible *visible, const struct request *request, struct call *call, struct response *response)
+{
+    int errno_before = errno, plain = request->op == OP_CALL && !(request->flags & FLAG_SWAP_LAST_ERROR);
+    if (request->flags & FLAG_SWAP_ERRNO) errno = request->errno_value;
+    SetLastError(plain ? visible->last_error : request->last_error);
+    int failed = invoke(call);
+    response->last_error = GetLastError();
+    response->errno_value = errno;
+    if (request->flags & FLAG_SWAP_ERRNO) errno = errno_before;
+    if (plain) visible->last_error = response->last_error;
+    return failed;
+}
+
+void dispatch(struct visible *visible, const struct request *request, const void *words, struct response *response)
+{
+    uint32_t result = request->flags & 0xff, rule = malformed(request);
+    memset(response, 0, sizeof *response);
+    if (rule) {
+        response->status = STATUS_MALFORMED;
+        response->result = rule;
+        return;
+    }
+    struct call call = {.function = request->op == OP_CALL ? request->target : builtin(request->op),
+                        .words = (uintptr_t)words, .size = request->size, .real_size = real_size(result)};
+    if (invoke_with_errors(visible, request, &call, response)) {
+        report_fault(&call.fault, response);
+        return;
+    }
+    response->result = widen(result, &call);
+    response->real = real(result, &call);
+    response->popped = call.popped;
+}

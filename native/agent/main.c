@@ -1,0 +1,62 @@
+/* Start: take the standard handles away from DLLs, greet, serve. */
+#include <fcntl.h>
+#include <io.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent.h"
+
+/* A thread that a DLL made has no guard of ours above it. Without this, Wine would start its debugger, which takes seconds. */
+static LONG WINAPI last_words(EXCEPTION_POINTERS *exception)
+{
+    const EXCEPTION_RECORD *record = exception->ExceptionRecord;
+    char text[128];
+    DWORD done;
+    int length = snprintf(text, sizeof text, "winbridge agent: unhandled exception %#lx at %p in thread %lu\n",
+                          record->ExceptionCode, record->ExceptionAddress, GetCurrentThreadId());
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &done, NULL);
+    TerminateProcess(GetCurrentProcess(), record->ExceptionCode);
+    return EXCEPTION_EXECUTE_HANDLER;
+}
+
+static HANDLE duplicate(DWORD standard)
+{
+    HANDLE copy = INVALID_HANDLE_VALUE;
+    DuplicateHandle(GetCurrentProcess(), GetStdHandle(standard), GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS);
+    return copy;
+}
+
+/* What a DLL prints must not fall between the frames: its standard output becomes standard error. */
+static void redirect_standard_handles(void)
+{
+    HANDLE nothing = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+    int descriptor = _open("NUL", _O_RDONLY);
+    fflush(stdout);
+    _dup2(2, 1);
+    if (descriptor >= 0) _dup2(descriptor, 0);
+    SetStdHandle(STD_OUTPUT_HANDLE, GetStdHandle(STD_ERROR_HANDLE));
+    SetStdHandle(STD_INPUT_HANDLE, nothing);
+    setvbuf(stdout, NULL, _IONBF, 0);
+}
+
+static int greet(HANDLE out, char *arena)
+{
+    struct greeting greeting = {.version = WIRE_VERSION, .pointer_size = sizeof(void *),
+                                .process_id = GetCurrentProcessId(), .arena = (uintptr_t)arena};
+    memcpy(greeting.magic, WIRE_MAGIC, sizeof greeting.magic);
+    return write_all(out, &greeting, sizeof greeting);
+}
+
+int wmain(void)
+{
+    HANDLE in = duplicate(STD_INPUT_HANDLE), out = duplicate(STD_OUTPUT_HANDLE);
+    char *arena = VirtualAlloc(NULL, CONTROL_ARENA, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
+    SetUnhandledExceptionFilter(last_words);
+    redirect_standard_handles();
+    if (!arena || !greet(out, arena)) return 2;
+    serve_stream(in, out, arena);
+    /* The client is gone. Not ExitProcess: a DLL may hold the loader lock, and nobody is left to kill us. */
+    TerminateProcess(GetCurrentProcess(), 0);
+    return 0;
+}

@@ -1,0 +1,1 @@
+__declspec(dllexport) int lend(void) { return 41; }

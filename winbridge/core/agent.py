@@ -1,0 +1,157 @@
+"""The Windows process behind a local session: start it, hear its greeting, tell how it died, end it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import time
+from collections import deque
+from pathlib import Path
+
+from winbridge.core import prefix, wine, wire
+from winbridge.core.config import Config
+from winbridge.core.errors import AgentDiedError, AgentStartError
+
+AGENTS = Path(__file__).resolve().parent.parent / "agents"
+POINTER_SIZES = {"win64": 8, "win32": 4}
+TAIL_LINES = 50
+
+
+def executable(arch: str) -> Path:
+    """The agent's file for an architecture.
+
+    Raises:
+        AgentStartError: it was not built.
+    """
+    path = AGENTS / f"winbridge-agent{arch[3:]}.exe"
+    if not path.is_file():
+        raise AgentStartError(f"the {arch} agent {path} is missing: build it with `make agents`, or reinstall winbridge")
+    return path
+
+
+class Agent:
+    """A running agent and our ends of its standard streams (file descriptors).
+
+    Args:
+        config: the session's parameters.
+        arch: ``win64`` or ``win32``.
+
+    Raises:
+        AgentStartError: Wine, the prefix or the agent's file is at fault, or it did not
+            greet us within ``timeout_start`` seconds, or greeted in another version.
+    """
+
+    def __init__(self, config: Config, arch: str) -> None:
+        self.arch = arch
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.process = self._start(config)
+        assert self.process.stdin and self.process.stdout and self.process.stderr
+        self.input = self.process.stdin.fileno()
+        self.output = self.process.stdout.fileno()
+        self.errors = self.process.stderr.fileno()
+        try:
+            self.greeting = self._greeting(config.timeout_start)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self, config: Config) -> subprocess.Popen[bytes]:
+        binary = executable(self.arch)
+        loader = wine.find_loader(config, self.arch)
+        prefix.ensure(config)
+        try:
+            return subprocess.Popen(
+                [str(loader.path), str(binary)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=wine.environment(config),
+                start_new_session=True,  # Ctrl-C is for the user's program; the agent ends with us
+            )
+        except OSError as error:
+            raise AgentStartError(f"{loader.path} cannot be run: {error}") from error
+
+    def _greeting(self, timeout: float) -> wire.Greeting:
+        greeting = wire.Greeting(*wire.GREETING.unpack(self._first_bytes(wire.GREETING.size, timeout)))
+        if greeting.magic != wire.MAGIC:
+            raise AgentStartError(f"{executable(self.arch)} is not an agent of winbridge: it said {greeting.magic!r}")
+        if greeting.version != wire.VERSION:
+            raise AgentStartError(
+                f"the {self.arch} agent speaks version {greeting.version} of the wire, this client {wire.VERSION}:"
+                " build the agents again with `make agents`, or reinstall winbridge"
+            )
+        if greeting.pointer_size != POINTER_SIZES[self.arch]:
+            raise AgentStartError(f"the {self.arch} agent is a {greeting.pointer_size * 8}-bit program: rebuild it")
+        return greeting
+
+    def _first_bytes(self, size: int, timeout: float) -> bytes:
+        data = b""
+        deadline = time.monotonic() + timeout
+        while len(data) < size:
+            remaining = deadline - time.monotonic()
+            ready, _, _ = select.select([self.output], [], [], max(0.0, min(remaining, 0.2)))
+            chunk = os.read(self.output, size - len(data)) if ready else b""
+            data += chunk
+            if not chunk and (ready or self.process.poll() is not None):
+                raise AgentStartError(self._failure("ended before it greeted"))
+            if not chunk and remaining <= 0:
+                raise AgentStartError(self._failure(f"did not greet within timeout_start={timeout:g} s"))
+        return data
+
+    def _failure(self, what: str) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.5)
+        self.drain_errors()
+        code = self.process.returncode
+        ending = "" if code is None else f" (exit status {code})"
+        said = "".join(f"\n  {line}" for line in self.tail) or " nothing"
+        return (
+            f"the {self.arch} agent {what}{ending}; it wrote to stderr:{said}\n`winbridge doctor` checks the installation"
+        )
+
+    def drain_errors(self) -> list[str]:
+        """Read what is there of the agent's standard error, without waiting; returns the new lines."""
+        lines: list[str] = []
+        with contextlib.suppress(OSError, ValueError):
+            while select.select([self.errors], [], [], 0)[0]:
+                data = os.read(self.errors, 65536)
+                if not data:
+                    break
+                lines += data.decode(errors="replace").splitlines()
+        self.tail.extend(lines)
+        return lines
+
+    def up(self) -> bool:
+        """Whether the process runs."""
+        return self.process.poll() is None
+
+    def death(self) -> AgentDiedError:
+        """The exception that tells how the process ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        self.drain_errors()
+        code = self.process.returncode
+        how = "is gone" if code is None else f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+        tail = "\n".join(self.tail)
+        said = f"; the last it wrote to stderr:\n{tail}" if tail else ""
+        return AgentDiedError(f"the {self.arch} Windows process (pid {self.process.pid}) {how}{said}", code, tail)
+
+    def kill(self) -> None:
+        """End the process now and free our ends of its streams."""
+        self.process.kill()
+        self.process.wait()
+        self.release()
+
+    def release(self) -> None:
+        """Close our ends of the streams; the agent ends when it sees that."""
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+    def disown(self) -> None:
+        """In a forked child: drop the inherited descriptors; the process is the parent's."""
+        self.release()
+        self.process.returncode = 0  # it is not our child: keep Popen from waiting for it

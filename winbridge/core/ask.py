@@ -1,0 +1,53 @@
+"""Calls of the agent's own functions, over any session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import pack
+from typing import TYPE_CHECKING, NamedTuple
+
+from winbridge.core import wire
+from winbridge.core.wire import Op
+
+if TYPE_CHECKING:
+    from winbridge.core.session import SessionEngine
+
+
+class Answer(NamedTuple):
+    """What a function of the agent returned (0 when it failed, then last_error tells), and the room that it filled."""
+
+    value: int
+    last_error: int
+    room: bytes
+
+
+def words(pointer_size: int, values: list[int]) -> bytes:
+    """Argument words of a width; values are taken modulo that width.
+
+    A negative one is written as its two's complement.
+    """
+    mask = (1 << 8 * pointer_size) - 1
+    return pack(f"<{len(values)}{'Q' if pointer_size == 8 else 'I'}", *(value & mask for value in values))
+
+
+def ask(session: SessionEngine, op: Op, build: Callable[[int], list[int]], data: bytes = b"", room: int = 0) -> Answer:
+    """Call a function of the agent.
+
+    Args:
+        session: whose agent.
+        op: which function.
+        build: gives the arguments, from the address where ``data`` and then the room lie.
+        data: bytes that go with the request.
+        room: bytes behind ``data`` that come back.
+    """
+    channel = session.channel()
+    size = max(len(data), room)
+    channel.reserve(size)
+    arena = channel.arena
+    start = arena.top
+    arena.view[start : start + len(data)] = data
+    request = wire.request(
+        op, words(session.pointer_size, build(arena.base + start)), arena=(start, len(data), room)
+    )
+    record = session.exchange(request, op.name)
+    return Answer(record[2] & ((1 << 64) - 1), record[1], bytes(arena.view[start : start + room]))

@@ -1,0 +1,362 @@
+"""SessionEngine: the base of every session type.
+
+A call comes down as a message, goes out through the calling thread's channel, and its record
+comes back as a value or an exception::
+
+    exchange ── this thread's channel ── transport ──▶ agent
+       ▲                                                  │
+       └────────── record, or failure(record) ◀───────────┘
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import itertools
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, TypeVar
+
+from winbridge.core.config import Config
+from winbridge.core.errors import (
+    AgentDiedError,
+    CallTimeoutError,
+    ConfigError,
+    NoSessionError,
+    SessionClosedError,
+    WinbridgeError,
+)
+from winbridge.core.failure import failure
+from winbridge.core.history import USUAL_LENGTH, History
+from winbridge.core.logs import configure_logging
+from winbridge.core.memory import Memory
+from winbridge.core.modules import Modules
+from winbridge.core.singleton import Singleton, on_main_thread, registry
+from winbridge.core.transport.contract import Channel, Transport
+from winbridge.core.wire import Record
+
+logger = logging.getLogger("winbridge.session")
+
+Self = TypeVar("Self", bound="SessionEngine")
+Engine = TypeVar("Engine", bound="type[SessionEngine]")
+
+_numbers = itertools.count(1)
+SETTABLE = {"history", "log_level", "log_file", "timeout_call", "timeout_stop"}
+"""Parameters that ``set_parameter`` takes; the others count when the session is made."""
+
+
+class SessionEngine(metaclass=Singleton):
+    """A session: what stands between a program and Windows code somewhere.
+
+    A subclass says in ``connect`` how its agent is reached. Making an instance opens the session.
+
+    Args:
+        config: parameters as a ``Config``; None takes the usual sources.
+        **parameters: single parameters, over those of ``config``.
+
+    Attributes:
+        id: a text that names this session in logs.
+        config: the parameters in force.
+        history: the calls made (None unless the parameter ``history`` asks for it).
+        memory: raw memory of the Windows side (``winbridge.core.memory.Memory``).
+        modules: the DLLs of the Windows side (``winbridge.core.modules.Modules``).
+        arch: ``win64`` or ``win32``.
+        on_close: called, in order, when the session closes.
+    """
+
+    implicit: ClassVar[bool] = False
+    """Whether ``current()`` may open a session of this type by itself."""
+
+    arch: str = "win64"
+
+    def __init__(self, config: Config | None = None, **parameters: Any) -> None:
+        self.config = config.replace(**parameters) if config is not None else Config(**parameters)
+        self.id = self.config.id or f"{type(self).__name__.lower().removesuffix('session')}-{next(_numbers)}"
+        self.closed = False
+        self._owner = os.getpid()
+        self._local = threading.local()
+        self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._stuck = 0
+        self.on_close: list[Callable[[], None]] = []
+        self.memory = Memory(self)
+        self.modules = Modules(self)
+        configure_logging(self.config)
+        self._remember_calls(self.config.history)
+        started = time.perf_counter()
+        self.transport = self.connect()
+        logger.info("%r opened in %.0f ms", self, 1000 * (time.perf_counter() - started))
+
+    def connect(self) -> Transport:
+        """Reach the agent; called once, when the session opens. Subclasses override this."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to connect")
+
+    # Exchange.
+
+    def exchange(self, message: bytes, name: str = "") -> Record:
+        """Send a request over this thread's channel and take its record.
+
+        Args:
+            message: see ``winbridge.core.wire.request``.
+            name: what the history calls it.
+
+        Returns:
+            the record, its status OK (fields as in ``wire.Response``).
+
+        Raises:
+            WindowsFault: the function raised an exception; the session goes on.
+            AgentDiedError: the Windows process ended; the session is closed.
+            CallTimeoutError: it took longer than ``timeout_call``; the session goes on.
+            SessionClosedError, TransportError, WireError.
+        """
+        try:
+            channel = self._local.channel
+        except AttributeError:
+            channel = self.channel()
+        try:
+            record = channel.exchange(message, self._timeout)
+        except BaseException as error:
+            self._give_up(channel, error)
+            raise
+        if record[0]:
+            raise failure(record, self.pointer_size)
+        return record
+
+    def channel(self) -> Channel:
+        """This thread's channel, with its own Windows thread behind it; opened at first use.
+
+        Raises:
+            SessionClosedError: the session is closed.
+        """
+        found: Channel | None = getattr(self._local, "channel", None)
+        if found is None:
+            self._check_open()
+            try:
+                found = self.transport.channel()
+            except AgentDiedError:
+                self._died()
+                raise
+            self._channels.add(found)
+            self._local.channel = found
+        return found
+
+    def _give_up(self, channel: Channel, error: BaseException) -> None:
+        """A channel that raised is in the middle of a call: nothing more can be said on it."""
+        self._local.__dict__.pop("channel", None)
+        if isinstance(error, CallTimeoutError | KeyboardInterrupt):
+            self._stuck += 1
+        channel.close()
+        if self.closed:
+            raise self._closed_error() from error
+        if isinstance(error, AgentDiedError):
+            self._died()
+
+    def _recorded_exchange(self, message: bytes, name: str = "") -> Record:
+        history = self.history
+        assert history is not None
+        started = time.perf_counter()
+        try:
+            record = type(self).exchange(self, message, name)
+        except BaseException as error:
+            history.add(name, started, type(error).__name__)
+            raise
+        history.add(name, started, "ok")
+        return record
+
+    # Life.
+
+    @property
+    def up(self) -> bool:
+        """Whether the session is open and its agent is there."""
+        return not self.closed and self.transport.up()
+
+    @property
+    def name(self) -> str:
+        """Type and id, for people."""
+        return f"{type(self).__name__} {self.id!r}"
+
+    @property
+    def pointer_size(self) -> int:
+        """Bytes of a pointer on the Windows side."""
+        return self.transport.pointer_size
+
+    @property
+    def scope(self) -> str:
+        """``process`` or ``thread``: who may use it without having made it."""
+        return self.config.scope
+
+    def close(self) -> None:
+        """End the session: its channels, then its agent. Safe to repeat.
+
+        Calls of other threads that are under way raise ``SessionClosedError``.
+        """
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+        registry.remove(self)
+        for callback in self.on_close:
+            callback()
+        self.transport.close(self.config.timeout_stop)
+        self._close_channels()
+        logger.info("%s closed", self.name)
+
+    def _died(self) -> None:
+        logger.warning("%s lost its Windows process", self.name)
+        registry.again[type(self).__metakey__] = self.__arguments__
+        self.close()
+
+    __arguments__: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+
+    def _close_channels(self) -> None:
+        """Channels that a thread waits on end by the agent's death, so that no memory goes away under it."""
+        own = self._local.__dict__.pop("channel", None)
+        if own is not None:
+            own.close()
+
+    def disown(self) -> None:
+        """In a forked child: close what was inherited. The agent belongs to the parent."""
+        self.closed = True
+        for channel in list(self._channels):
+            channel.close()
+        self.transport.disown()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise self._closed_error()
+
+    def _closed_error(self) -> WinbridgeError:
+        if self._owner != os.getpid():
+            return SessionClosedError(f"{self.name} belongs to the parent process; a forked child opens its own")
+        return SessionClosedError(f"{self.name} is closed: open another one, or use the implicit one by load_dll()")
+
+    def __enter__(self: Self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return f"<{self.name} closed>"
+        channels = len(self._channels)
+        status = "up" if self.up else "down"
+        stuck = f", {self._stuck} abandoned calls" if self._stuck else ""
+        carrier = f"{self.transport.name}, {self.transport.describe()}"
+        return f"<{self.name} {status}, {self.arch}, {carrier}, {channels} channel{'s' * (channels != 1)}{stuck}>"
+
+    def load_dll(self, name: str | os.PathLike[str], **options: Any) -> Any:
+        """Load a DLL that is tied to this session; see ``winbridge.load_dll`` for name and options.
+
+        This is the one place where the core reaches up: a session hands out its DLLs, but does not
+        know what they are.
+        """
+        return importlib.import_module("winbridge.dll.load").load_dll(name, session=self, **options)
+
+    # Parameters.
+
+    def get_parameter(self, name: str) -> Any:
+        """The value of a parameter.
+
+        Raises:
+            ConfigError: there is no such parameter.
+        """
+        self.config.source(name)
+        return getattr(self.config, name)
+
+    def set_parameter(self, name: str, value: Any) -> None:
+        """Change a parameter of the running session.
+
+        Args:
+            name: one of ``SETTABLE``; the others only count when a session is made.
+            value: checked as in ``Config``.
+
+        Raises:
+            ConfigError: unknown, not changeable, or a bad value.
+        """
+        self.config.source(name)
+        if name not in SETTABLE:
+            raise ConfigError(
+                f"{name} counts when a session is made; {self.name} is running."
+                f" Use {type(self).__name__}.new_session({name}={value!r})"
+            )
+        self.config = self.config.replace(**{name: value})
+        if name in ("log_level", "log_file"):
+            configure_logging(self.config)
+        if name == "history":
+            self._remember_calls(self.config.history)
+
+    @property
+    def config(self) -> Config:
+        return self._config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        self._config = config
+        self._timeout = config.timeout_call
+
+    def _remember_calls(self, length: int | bool) -> None:
+        """With a history, ``exchange`` is another function: without one it costs nothing."""
+        length = USUAL_LENGTH if length is True else int(length)
+        self.history = History(length) if length else None
+        if length:
+            self.exchange = self._recorded_exchange  # type: ignore[method-assign]
+        else:
+            self.__dict__.pop("exchange", None)
+
+    # Sessions without passing them around.
+
+    @classmethod
+    def get_session(cls: type[Self]) -> Self | None:
+        """This thread's session of this type, else the process-wide one, else None."""
+        found: Self | None = registry.current(cls.__metakey__)
+        return found
+
+    @classmethod
+    def current(cls: type[Self]) -> Self:
+        """Like ``get_session``, but opens the implicit session where there is none.
+
+        Raises:
+            NoSessionError: this type never opens by itself.
+        """
+        found = cls.get_session()
+        if found is None and not cls.implicit:
+            raise NoSessionError(f"no {cls.__name__} is open in this thread: make one first, for example {cls.__name__}()")
+        return found if found is not None else cls._implicit(Config().scope)
+
+    @classmethod
+    def new_session(cls: type[Self], *args: Any, **kwargs: Any) -> Self:
+        """Close this thread's session of this type, if any, and open another."""
+        cls.close_session()
+        fresh: Self = cls(*args, **kwargs)
+        return fresh
+
+    @classmethod
+    def close_session(cls: type[Self]) -> Self | None:
+        """Close this thread's session of this type (the main thread's includes the process-wide one).
+
+        Returns:
+            the closed session, or None if there was none.
+        """
+        found: Self | None = registry.here(cls.__metakey__)
+        if found is not None:
+            found.close()
+        return found
+
+    @classmethod
+    def close_all(cls) -> None:
+        """Close every session of this type and its subclasses, of all threads."""
+        for session in registry.snapshot():
+            if isinstance(session, cls):
+                session.close()
+
+
+atexit.register(SessionEngine.close_all)

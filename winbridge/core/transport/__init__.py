@@ -1,0 +1,1 @@
+"""What carries messages to an agent: see ``contract`` for what each has to do."""

@@ -1,0 +1,104 @@
+"""Memory that this process and an agent both see, at the same address in both.
+
+A segment is a memfd: it has no name in any file system, nobody else can open it, it needs no
+room in /dev/shm, and it is gone with the last process that holds it, however that one ends. The
+agent opens it (and the pipes for waking) by the path ``/proc/PID/fd/N``, which the kernel
+allows to processes of the same user.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+
+GRANULE = 65536
+"""Windows maps files at multiples of this (SYSTEM_INFO.dwAllocationGranularity)."""
+
+# Where the two sides agree to map. 64 bit: far from anything that Linux or Wine place by
+# themselves. 32 bit: below 2 GiB, between a program's own images and Wine's DLLs.
+RANGES = {8: (0x2000_0000_0000, 0x3000_0000_0000), 4: (0x3000_0000, 0x6800_0000)}
+
+PROT_READ_WRITE = 3
+MAP_SHARED = 1
+MAP_FIXED_NOREPLACE = 0x100000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+_next = {width: low for width, (low, _) in RANGES.items()}
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+
+
+def windows_path(descriptor: int) -> str:
+    """The path by which a Windows program of this user opens one of our descriptors."""
+    return f"\\\\?\\unix\\proc\\{os.getpid()}\\fd\\{descriptor}"
+
+
+def _candidates(size: int, pointer_size: int) -> list[int]:
+    """Addresses to try, from where the last search ended; each address is tried once a round."""
+    low, high = RANGES[pointer_size]
+    step = -(-size // GRANULE) * GRANULE
+    with _lock:
+        start = _next[pointer_size] if _next[pointer_size] + step <= high else low
+        _next[pointer_size] = start + step
+    count = min((high - low) // step, 4096)
+    return [low + (start - low + index * step) % (high - low - step + GRANULE) for index in range(count)]
+
+
+class Segment:
+    """A mapped memfd.
+
+    Args:
+        size: bytes, a multiple of GRANULE.
+        pointer_size: 8 or 4: which side's range the address comes from.
+
+    Attributes:
+        address: where it lies, here and in the agent.
+        view: its bytes.
+
+    Raises:
+        MemoryError: no address is free, or no memory.
+    """
+
+    def __init__(self, size: int, pointer_size: int) -> None:
+        self.size = size
+        self.descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(self.descriptor, size)
+            self.address = self._map(pointer_size)
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+        self.view = memoryview((ctypes.c_ubyte * size).from_address(self.address)).cast("B")
+
+    def _map(self, pointer_size: int) -> int:
+        for address in _candidates(self.size, pointer_size):
+            found = _libc.mmap(address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, self.descriptor, 0)
+            if found == address:
+                return address
+            if found not in (None, ctypes.c_void_p(-1).value):  # kernels before 4.17 take the address as a hint
+                _libc.munmap(found, self.size)
+        raise MemoryError(f"no free address for a shared segment of {self.size} bytes ({pointer_size * 8} bit)")
+
+    @property
+    def path(self) -> str:
+        """The path by which the agent opens it, until ``seal()``."""
+        return windows_path(self.descriptor)
+
+    def seal(self) -> None:
+        """Close the descriptor: from now on nobody can open the segment any more."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def close(self) -> None:
+        """Unmap it here; safe to repeat."""
+        self.seal()
+        if self.address:
+            self.view.release()
+            _libc.munmap(self.address, self.size)
+            self.address = 0

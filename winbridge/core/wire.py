@@ -1,0 +1,228 @@
+"""The wire: what client and agent say to each other, whatever carries it.
+
+A *request* is a fixed header, the argument words of one native call, and a range of
+the channel's arena that holds the memory which the arguments point to. A *response* is
+a fixed record and, where asked, the same range of the arena as the call left it::
+
+    request  = REQUEST header | argument words            (arena[start : start + size])
+    response = RESPONSE record                            (arena[start : start + back])
+
+Shared memory has the arena in common, so only the header and the record move. A byte
+stream puts a FRAME header before either and sends the arena range behind it.
+
+Everything that the agent can be asked for is a call: ``CALL`` of an address that the
+client names, or of one of the agent's own few functions (load, resolve, read ...), with
+the same words, the same guard against faults and the same response.
+
+This module is the only definition. ``scripts/wire_header.py`` writes the agent's
+``wire.h`` from it, and the tests check that the header is current.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from struct import Struct
+from typing import NamedTuple
+
+VERSION = 1
+MAGIC = b"WINBRIDG"
+FRAME_MAGIC = 0x46425757  # "WWBF" as the bytes lie
+
+MAX_ARGUMENT_BYTES = 8192
+"""1,024 words of 8 bytes: the number of arguments that ctypes allows."""
+
+MAX_ARENA = 1 << 40
+"""Upper bound of one arena; what a 32-bit process can map is far less and fails there."""
+
+CONTROL_ARENA = 65536
+"""Bytes of arena that channel 0 of a stream has from the start."""
+
+
+class Op(IntEnum):
+    """What is called; all but CALL are functions of the agent."""
+
+    CALL = 0
+    LOAD = 1  # (UTF-16 name, LoadLibraryEx flags) -> module handle
+    FREE = 2  # (module handle) -> bool
+    RESOLVE = 3  # (module handle, ASCII name or ordinal below 65536) -> address
+    MODULE_PATH = 4  # (module handle, UTF-16 buffer, length in characters) -> length
+    READ = 5  # (address, arena address, bytes) -> 1
+    WRITE = 6  # (address, arena address, bytes) -> 1
+    STRING = 7  # (address, arena address, room in bytes, bytes a character) -> bytes found
+    ALLOC = 8  # (bytes) -> address, zeroed
+    RELEASE = 9  # (address) -> bool
+    MAP = 10  # (UTF-16 path, address, bytes) -> address: map a shared segment there
+    UNMAP = 11  # (address) -> bool
+    ARENA = 12  # (bytes) -> address: another arena for this stream channel
+    OPEN_SHARED = 13  # (path, address, bytes, path to read, path to write, spin) -> 1
+    OPEN_STREAM = 14  # (channel number, arena bytes) -> address of the arena
+    CLOSE_STREAM = 15  # (channel number) -> 1
+    EXIT = 16  # (exit code): ends the process, DLLs are told
+
+
+class Flag(IntFlag):
+    """How a call is made; the low byte holds the Result."""
+
+    SWAP_LAST_ERROR = 0x100  # call with the request's last error, bring back what it became
+    SWAP_ERRNO = 0x200  # the same for the C library's errno
+
+
+class Result(IntEnum):
+    """The type that a function returns; the agent widens it to 64 bits."""
+
+    NONE = 0
+    INT8 = 1
+    UINT8 = 2
+    INT16 = 3
+    UINT16 = 4
+    INT32 = 5
+    UINT32 = 6
+    INT64 = 7
+    POINTER = 8
+    FLOAT = 9
+    DOUBLE = 10
+
+
+class Status(IntEnum):
+    """What became of a request."""
+
+    OK = 0
+    FAULT = 1  # the function raised a Windows exception; result is its code
+    MALFORMED = 2  # the request breaks a rule; result says which (see Malformed)
+
+
+class Malformed(IntEnum):
+    """Which rule a request broke."""
+
+    OPCODE = 1
+    SIZE = 2
+    RESULT = 3
+    ARENA = 4
+    CHANNEL = 5
+
+
+GREETING_FIELDS = (
+    ("magic", "8s"),
+    ("version", "I"),
+    ("pointer_size", "I"),
+    ("process_id", "I"),
+    ("reserved", "I"),
+    ("arena", "Q"),
+)
+REQUEST_FIELDS = (
+    ("op", "I"),
+    ("flags", "I"),
+    ("size", "I"),
+    ("last_error", "I"),
+    ("errno_value", "i"),
+    ("reserved", "I"),
+    ("target", "Q"),
+    ("arena_start", "Q"),
+    ("arena_size", "Q"),
+    ("arena_back", "Q"),
+)
+RESPONSE_FIELDS = (
+    ("status", "I"),
+    ("last_error", "I"),
+    ("result", "q"),
+    ("real", "d"),
+    ("errno_value", "i"),
+    ("popped", "I"),  # bytes of arguments that an x86 callee took off the stack
+    ("access", "Q"),  # FAULT: 0 reading, 1 writing, 8 executing
+    ("address", "Q"),  # FAULT: what was accessed
+    ("instruction", "Q"),  # FAULT: where
+)
+FRAME_FIELDS = (
+    ("magic", "I"),
+    ("channel", "I"),
+    ("size", "I"),
+    ("reserved", "I"),
+    ("arena_size", "Q"),
+)
+
+# The slot at the start of a shared channel: bytes from its beginning. The two counters lie
+# in cache lines of their own, as each is written by one side and read by the other.
+SLOT = {
+    "REQUEST_SERIAL": 0,
+    "CLIENT_ASLEEP": 4,
+    "RESPONSE_SERIAL": 64,
+    "AGENT_ASLEEP": 68,
+    "RESPONSE": 128,
+    "REQUEST": 256,
+    "ARENA": 16384,
+}
+
+
+def _struct(fields: tuple[tuple[str, str], ...]) -> Struct:
+    return Struct("<" + "".join(code for _, code in fields))
+
+
+GREETING = _struct(GREETING_FIELDS)
+REQUEST = _struct(REQUEST_FIELDS)
+RESPONSE = _struct(RESPONSE_FIELDS)
+FRAME = _struct(FRAME_FIELDS)
+
+
+class Response(NamedTuple):
+    """The fields of a response record, in the order of RESPONSE_FIELDS.
+
+    Transports return a plain tuple in this order (building this class costs as much as
+    a whole native call); wrap one in ``Response(*record)`` to read it by name.
+    """
+
+    status: int
+    last_error: int
+    result: int
+    real: float
+    errno_value: int
+    popped: int
+    access: int
+    address: int
+    instruction: int
+
+
+Record = tuple[int, int, int, float, int, int, int, int, int]
+
+
+class Greeting(NamedTuple):
+    """The first words of an agent: their layout never changes between versions."""
+
+    magic: bytes
+    version: int
+    pointer_size: int
+    process_id: int
+    reserved: int
+    arena: int
+
+
+def request(
+    op: int,
+    words: bytes = b"",
+    *,
+    flags: int = Result.POINTER,
+    target: int = 0,
+    last_error: int = 0,
+    errno: int = 0,
+    arena: tuple[int, int, int] = (0, 0, 0),
+) -> bytes:
+    """Write a request.
+
+    Args:
+        op: an Op.
+        words: the argument words as the callee's ABI expects them on its stack:
+            8 bytes each for x86-64, 4 bytes each (doubles and 64-bit integers two) for x86.
+        flags: a Result, with Flag bits or-ed in.
+        target: address of the function (CALL only).
+        last_error, errno: what to call with, under the SWAP flags.
+        arena: where the call's memory starts in the arena, how many bytes of it go, and
+            how many come back.
+
+    Returns:
+        the message.
+    """
+    return REQUEST.pack(op, flags, len(words), last_error, errno, 0, target, *arena) + words
+
+
+def frame(channel: int, message: bytes | bytearray | memoryview, arena_size: int = 0) -> bytes:
+    """Write the header that a stream puts before a message and ``arena_size`` bytes of arena."""
+    return FRAME.pack(FRAME_MAGIC, channel, len(message), 0, arena_size)

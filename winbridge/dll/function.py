@@ -1,0 +1,218 @@
+"""DllFunction: the first step of a call's way down."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import struct
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from winbridge.core.errors import PrototypeError
+from winbridge.core.session import SessionEngine
+from winbridge.core.singleton import registry
+from winbridge.core.wire import Flag
+from winbridge.dll import background
+from winbridge.dll.plan import Plan, Prototype
+from winbridge.dll.prototype import check_argtypes, check_errcheck, check_restype, portable, restored
+from winbridge.dll.signature import Signature
+
+if TYPE_CHECKING:
+    from winbridge.dll.library import Dll
+
+_DEFAULT = object()
+
+
+class _Binding:
+    """A function in one session: its address there, and the plans of its calls."""
+
+    def __init__(self, session: SessionEngine, address: int) -> None:
+        self.session = session
+        self.address = address
+        self.plans: dict[tuple[type, ...], Plan] = {}
+
+
+class DllFunction:
+    """A function of a DLL: call it like a Python function.
+
+    It is not tied to a session: each call goes to the calling thread's current one. It pickles
+    to its name and prototype. Got by ``dll.Name``, ``dll["Name"]`` or ``dll[ordinal]``.
+
+    Args:
+        dll: where it is.
+        name: its name, or its ordinal.
+
+    Attributes:
+        argtypes: a sequence of ctypes types, or None: then each argument is passed by its own type.
+        restype: a ctypes type, a callable that is given the int, or None; ``c_int`` at first.
+        errcheck: called with (result, function, arguments) after each call; its value is the result.
+    """
+
+    def __init__(self, dll: Dll, name: str | int) -> None:
+        self.dll = dll
+        self.export = name
+        self.__name__ = self.name = name if isinstance(name, str) else f"#{name}"
+        self.signature: Signature | None = None
+        self._argtypes: tuple[Any, ...] | None = None
+        self._restype: Any = _DEFAULT
+        self._errcheck: Callable[..., Any] | None = None
+        self._bindings: weakref.WeakKeyDictionary[SessionEngine, _Binding] = weakref.WeakKeyDictionary()
+        self._here: dict[int, tuple[int, _Binding]] = {}
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call it.
+
+        Raises:
+            ctypes.ArgumentError, TypeError: the arguments do not fit.
+            WindowsFault: the function crashed; the session goes on.
+            AgentDiedError: the Windows process ended; the next use opens a fresh implicit session.
+        """
+        if named or self.signature is not None:
+            arguments = self._bound(arguments, named)
+        entry = self._here.get(get_ident())
+        binding = entry[1] if entry is not None and entry[0] == registry.epoch else self._bind()
+        plan = binding.plans.get(tuple(map(type, arguments)))
+        if plan is None:
+            plan = self._compile(binding, arguments)
+        if not plan.direct:
+            value = plan.call(arguments)
+        else:
+            try:
+                message = plan.head + plan.words.pack(*arguments)
+            except struct.error:  # a number that wraps, or does not fit
+                value = plan.call(arguments)
+            else:
+                record = binding.session.exchange(message, self.name)
+                if record[5] != plan.popped:
+                    raise plan.imbalance(record)
+                value = record[plan.field]
+        return value if self._errcheck is None else self._errcheck(value, self, arguments)
+
+    def _bound(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        if self.signature is None:
+            raise TypeError(f"{self.name} has no parameter names: give arguments by position, or declare it with @function")
+        return self.signature.bind(arguments, named)
+
+    def _bind(self) -> _Binding:
+        """Find the calling thread's session, and the function in it; valid until a session opens or closes."""
+        epoch = registry.epoch
+        session = self.dll.session()
+        if registry.epoch != epoch:  # it was opened just now
+            epoch = registry.epoch
+        binding = self._bindings.get(session)
+        if binding is None:
+            binding = self._bindings[session] = _Binding(session, self.dll.resolve(session, self.export))
+        self._here[get_ident()] = epoch, binding
+        return binding
+
+    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan:
+        prototype = Prototype(self.name, self.dll.convention, self._flags(), self._argtypes, self.restype)
+        plan = Plan(prototype, binding.session, binding.address, arguments)
+        binding.plans[tuple(map(type, arguments))] = plan
+        return plan
+
+    def _flags(self) -> Flag:
+        swap_last_error = Flag.SWAP_LAST_ERROR if self.dll.use_last_error else Flag(0)
+        return swap_last_error | (Flag.SWAP_ERRNO if self.dll.use_errno else Flag(0))
+
+    def _forget_plans(self) -> None:
+        for binding in self._bindings.values():
+            binding.plans.clear()
+
+    @property
+    def argtypes(self) -> tuple[Any, ...] | None:
+        return self._argtypes
+
+    @argtypes.setter
+    def argtypes(self, value: Any) -> None:
+        self._argtypes = check_argtypes(value)
+        self._forget_plans()
+
+    @property
+    def restype(self) -> Any:
+        return ctypes.c_int if self._restype is _DEFAULT else self._restype
+
+    @restype.setter
+    def restype(self, value: Any) -> None:
+        self._restype = check_restype(value)
+        self._forget_plans()
+
+    @property
+    def errcheck(self) -> Callable[..., Any] | None:
+        return self._errcheck
+
+    @errcheck.setter
+    def errcheck(self, value: Any) -> None:
+        self._errcheck = check_errcheck(value)
+
+    @property
+    def address(self) -> int:
+        """Where it is in the Windows process of the current session."""
+        return self._bind().address
+
+    @property
+    def _as_parameter_(self) -> Any:
+        return ctypes.c_void_p(self.address)
+
+    def submit(self, *arguments: Any, **named: Any) -> Future[Any]:
+        """Call it in another thread, in the session that is current here.
+
+        Returns:
+            a future of the result.
+        """
+        return background.submit(self._bind().session, self, arguments, named)
+
+    async def call_async(self, *arguments: Any, **named: Any) -> Any:
+        """Call it without blocking the event loop."""
+        return await asyncio.wrap_future(self.submit(*arguments, **named))
+
+    def map(self, arguments: Iterable[Any]) -> list[Any]:
+        """Call it for each item: a tuple is several arguments, anything else is one.
+
+        Returns:
+            the results, in order.
+        """
+        return [self(*item) if isinstance(item, tuple) else self(item) for item in arguments]
+
+    def call_in(self, session: SessionEngine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call it in a given session, whatever this thread's current one is."""
+        binding = self._bindings[session]
+        before = self._here.get(get_ident())
+        self._here[get_ident()] = registry.epoch, binding
+        try:
+            return self(*arguments, **named)
+        finally:
+            if before is None:
+                self._here.pop(get_ident(), None)
+            else:
+                self._here[get_ident()] = before
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.dll.tied:
+            raise PrototypeError(f"{self!r} is tied to one session and cannot be pickled: get it from load_dll()")
+        argtypes = None if self._argtypes is None else [portable(kind) for kind in self._argtypes]
+        restype = None if self._restype is _DEFAULT else (portable(self._restype),)
+        return _restore, (self.dll, self.export, argtypes, restype, self._errcheck, self.signature)
+
+    def __repr__(self) -> str:
+        return f"<DllFunction {self.name} of {self.dll.name}>"
+
+
+def _restore(
+    dll: Dll,
+    name: str | int,
+    argtypes: list[Any] | None,
+    restype: tuple[Any] | None,
+    errcheck: Callable[..., Any] | None,
+    signature: Signature | None,
+) -> DllFunction:
+    function = DllFunction(dll, name)
+    function._argtypes = None if argtypes is None else tuple(restored(kind) for kind in argtypes)
+    if restype is not None:
+        function._restype = restored(restype[0])
+    function._errcheck = errcheck
+    function.signature = signature
+    return function

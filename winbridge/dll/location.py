@@ -1,0 +1,70 @@
+"""Where a DLL is: from the name that a user gave to the file, its architecture, and what Windows is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from winbridge.core import paths
+from winbridge.core.errors import DllNotFoundError
+
+SEARCH_DEFAULT_DIRS = 0x1000
+SEARCH_DLL_LOAD_DIR = 0x100
+"""Flags of LoadLibraryExW, the ones that ctypes uses since Python 3.8 (Microsoft Learn, LoadLibraryExW)."""
+
+
+class Location(NamedTuple):
+    """A DLL by name.
+
+    Attributes:
+        given: what the user wrote.
+        file: the file on this machine, None where the Windows side searches for it.
+        arch: ``win64`` or ``win32`` by the file's header, None where there is no file to look at.
+    """
+
+    given: str
+    file: Path | None = None
+    arch: str | None = None
+
+    def windows(self, prefix: Path) -> tuple[str, int]:
+        """The name and the flags for LoadLibraryExW."""
+        if self.file is not None and not paths.is_windows_path(self.given):
+            return paths.unix_to_windows(self.file, prefix), SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR
+        if paths.is_windows_path(self.given):
+            return self.given, SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR
+        return self.given, SEARCH_DEFAULT_DIRS
+
+
+def locate(name: str | os.PathLike[str], prefix: Path) -> Location:
+    """Find out what a name means.
+
+    A name with a slash, or that of a file in the working directory, is a file on this machine;
+    one with a backslash or a drive letter is a Windows path; any other is a DLL that Windows finds by
+    its own rules (system DLLs).
+
+    Raises:
+        DllNotFoundError: there is no such file, or it is no DLL (the message says what it is).
+    """
+    from winbridge.dll import pe
+
+    text = os.fspath(name)
+    if not isinstance(text, str) or not text:
+        raise TypeError(f"the name of a DLL is a non-empty str or a path, not {name!r}")
+    if paths.is_windows_path(text):
+        file = _windows_file(text, prefix)
+        return Location(text, file, pe.architecture(file) if file else None)
+    if "/" not in text and not Path(text).is_file():
+        return Location(text)
+    file = Path(text).absolute()
+    if not file.exists():
+        raise DllNotFoundError(f"there is no file {file} (looked for {text!r} from {Path.cwd()})")
+    return Location(text, file, pe.architecture(file))
+
+
+def _windows_file(text: str, prefix: Path) -> Path | None:
+    try:
+        file = paths.windows_to_unix(text, prefix)
+    except (OSError, ValueError):
+        return None
+    return Path(file) if Path(file).is_file() else None

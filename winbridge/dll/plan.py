@@ -1,0 +1,169 @@
+"""A plan: one function's calls with one combination of argument types, compiled once.
+
+The common call passes numbers only. Its plan packs them with one ``struct`` call into the
+message; everything else (blocks of memory, numbers that do not fit, errors) takes the longer way.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from winbridge.core import wire
+from winbridge.core.errors import PrototypeError
+from winbridge.core.session import SessionEngine
+from winbridge.core.wire import Flag, Op, Record
+from winbridge.dll import lasterror
+from winbridge.dll.arguments import Slot, number, slot
+from winbridge.dll.blocks import Blocks, Place
+from winbridge.dll.prototype import MAX_ARGUMENTS
+from winbridge.dll.results import result
+
+_ERRORS_AT = 12
+_ERRORS = struct.Struct("<Ii")
+
+
+class Prototype:
+    """What a plan is compiled from."""
+
+    def __init__(self, name: str, convention: str, flags: Flag, argtypes: tuple[Any, ...] | None, restype: Any) -> None:
+        self.name = name
+        self.convention = convention
+        self.flags = flags
+        self.argtypes = argtypes
+        self.restype = restype
+
+    def check_count(self, given: int) -> None:
+        """Refuse a wrong number of arguments, as ctypes does: cdecl functions may be given more."""
+        if given > MAX_ARGUMENTS:
+            raise PrototypeError(f"too many arguments ({given}), maximum is {MAX_ARGUMENTS}")
+        if self.argtypes is None:
+            return
+        needed = len(self.argtypes)
+        cdecl = self.convention == "cdecl"
+        if given < needed if cdecl else given != needed:
+            least = "at least " if cdecl else ""
+            raise TypeError(f"this function takes {least}{needed} argument{'s' * (needed != 1)} ({given} given)")
+
+
+class Plan:
+    """Calls of one function in one session, for one combination of Python types.
+
+    Args:
+        prototype: of the function.
+        session: where the function is.
+        address: its address there.
+        arguments: an example.
+
+    Raises:
+        TypeError, ctypes.ArgumentError: the arguments cannot be passed; texts as in ctypes.
+    """
+
+    def __init__(self, prototype: Prototype, session: SessionEngine, address: int, arguments: tuple[Any, ...]) -> None:
+        prototype.check_count(len(arguments))
+        self.prototype = prototype
+        self.session = session
+        self.address = address
+        self.slots = self._slots(arguments)
+        width = session.pointer_size
+        self.words = struct.Struct("<" + "".join(_word(item.code, width) for item in self.slots))
+        self.result = result(prototype.restype, session.arch)
+        self.flags = self.result.kind | prototype.flags
+        self.popped = self.words.size if width == 4 and prototype.convention == "stdcall" else 0
+        self.head = self._head((0, 0, 0))
+        self.direct = self.result.plain and not prototype.flags and all(item.encode is None for item in self.slots)
+        self.field = self.result.field
+
+    def _head(self, arena: tuple[int, int, int]) -> bytes:
+        fields = Op.CALL, self.flags, self.words.size, 0, 0, 0, self.address, *arena
+        return wire.REQUEST.pack(*fields)
+
+    def _slots(self, arguments: tuple[Any, ...]) -> list[Slot]:
+        types = self.prototype.argtypes or ()
+        kinds = [*types, *[None] * (len(arguments) - len(types))]
+        slots = []
+        for position, (argument, kind) in enumerate(zip(arguments, kinds, strict=True), 1):
+            try:
+                slots.append(slot(argument, kind, position, self.session.arch))
+            except PrototypeError:
+                raise
+            except Exception as error:
+                raise _argument_error(position, error) from error
+        return slots
+
+    def call(self, arguments: tuple[Any, ...]) -> Any:
+        """Make the call.
+
+        Raises:
+            ctypes.ArgumentError: a value does not fit.
+            ValueError: the callee took another number of bytes off the stack (x86).
+            WindowsFault, AgentDiedError, CallTimeoutError, SessionClosedError: see ``SessionEngine.exchange``.
+        """
+        blocks = Blocks()
+        values = self._encode(arguments, blocks)
+        record = self._exchange(values, blocks) if blocks.lay_out() else self._send(self.head, values)
+        if record[5] != self.popped:
+            raise self.imbalance(record)
+        return self.result.decode(record, self.session)
+
+    def _encode(self, arguments: tuple[Any, ...], blocks: Blocks) -> list[Any]:
+        values = []
+        for position, (argument, item) in enumerate(zip(arguments, self.slots, strict=True), 1):
+            try:
+                values.append(item.encode(argument, blocks) if item.encode else self._number(item, argument, position))
+            except PrototypeError:
+                raise
+            except Exception as error:
+                raise _argument_error(position, error) from error
+        return values
+
+    def _number(self, item: Slot, argument: Any, position: int) -> Any:
+        """A plain number; one without a declared type must fit a Windows int or unsigned int."""
+        declared = self.prototype.argtypes is not None and position <= len(self.prototype.argtypes)
+        if not declared and not -(1 << 31) <= argument < 1 << 32:
+            raise OverflowError("int too long to convert")
+        return number(item.code, argument)
+
+    def _exchange(self, values: list[Any], blocks: Blocks) -> Record:
+        channel = self.session.channel()
+        channel.reserve(blocks.size)
+        arena = channel.arena
+        start = arena.top
+        blocks.write(arena)
+        values = [blocks.address(arena, value) if isinstance(value, Place) else value for value in values]
+        record = self._send(self._head((start, blocks.size, blocks.back)), values)
+        blocks.read(arena)
+        return record
+
+    def _send(self, head: bytes, values: list[Any]) -> Record:
+        flags = self.prototype.flags
+        if flags:
+            head = head[:_ERRORS_AT] + _ERRORS.pack(*lasterror.private()) + head[_ERRORS_AT + _ERRORS.size :]
+        record = self.session.exchange(head + self.words.pack(*values), self.prototype.name)
+        if flags & Flag.SWAP_LAST_ERROR:
+            lasterror.set_last_error(record[1])
+        if flags & Flag.SWAP_ERRNO:
+            lasterror.set_errno(record[4])
+        return record
+
+    def imbalance(self, record: Record) -> ValueError:
+        """What to raise when the callee took another number of bytes off the stack than it was given.
+
+        The texts are those that ctypes documents.
+        """
+        name, difference = self.prototype.name, record[5] - self.popped
+        if difference > 0:
+            return ValueError(f"Procedure probably called with not enough arguments ({difference} bytes missing): {name}")
+        hint = "" if record[5] else "; a cdecl function? then load_dll(..., convention='cdecl')"
+        return ValueError(
+            f"Procedure probably called with too many arguments ({-difference} bytes in excess): {name}{hint}"
+        )
+
+
+def _word(code: str, width: int) -> str:
+    size = struct.calcsize("<" + code)
+    return f"{code}{-size % width}x"
+
+
+def _argument_error(position: int, error: Exception) -> PrototypeError:
+    return PrototypeError(f"argument {position}: {type(error).__name__}: {error}")
