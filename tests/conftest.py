@@ -26,7 +26,8 @@ def pytest_report_header() -> list[str]:
     config = Config()
     archs = [arch for arch in ("win64", "win32") if wine.supports(arch)]
     version = wine.version(wine.find_loader(config, "win64"))
-    return [f"winbridge {winbridge.__version__} ({winbridge.__impl__}), {version}, {' '.join(archs)}, prefix {config.prefix}"]
+    ours = f"winbridge {winbridge.__version__} ({winbridge.__impl__})"
+    return [f"{ours}, {version}, {' '.join(archs)}, prefix {config.prefix}"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,9 @@ COMPILERS = {"win64": "x86_64-w64-mingw32-gcc", "win32": "i686-w64-mingw32-gcc"}
 
 
 def compile_dll(arch: str, source: Path, target: Path, *options: str) -> Path:
-    command = [COMPILERS[arch], "-shared", "-O1", "-static-libgcc", "-o", str(target), str(source), *options]
+    """On x86 a stdcall function is exported by its plain name, as Windows' own DLLs do, not as name@8."""
+    flags = ["-shared", "-O1", "-static-libgcc", "-Wl,--kill-at"]
+    command = [COMPILERS[arch], *flags, "-o", str(target), str(source), *options]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return target
 

@@ -19,7 +19,9 @@ def imported(path: Path) -> set[str]:
     """The modules of winbridge that a file imports, those for type checkers apart."""
     names: set[str] = set()
     tree = ast.parse(path.read_text())
-    checking = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    checking = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
     skipped = {inner for node in checking for inner in ast.walk(node)}
     for node in ast.walk(tree):
         if node in skipped:
@@ -31,12 +33,16 @@ def imported(path: Path) -> set[str]:
     return {name for name in names if name.split(".")[0] == "winbridge"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "core").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "core").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_core_imports_none_of_the_upper_ones(path):
     assert not {name for name in imported(path) if name.split(".")[1:2] and name.split(".")[1] in UPPER}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "dll").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "dll").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_dll_imports_only_core(path):
     assert {name.split(".")[1] for name in imported(path) if "." in name} <= {"core", "dll"}
 
@@ -63,7 +69,9 @@ def test_unknown_names_are_attribute_errors():
 
 
 def test_import_is_light_and_silent(run_python):
-    done = run_python("import sys; before = set(sys.modules); import winbridge; print(*sorted(set(sys.modules) - before))")
+    done = run_python(
+        "import sys; before = set(sys.modules); import winbridge; print(*sorted(set(sys.modules) - before))"
+    )
     assert done.stderr == ""
     heavy = {"requests", "pefile", "msgspec", "click", "rich", "ctypes", "asyncio", "numpy", "logging", "subprocess"}
     assert not heavy & set(done.stdout.split())
@@ -71,6 +79,8 @@ def test_import_is_light_and_silent(run_python):
 
 def test_ctypes_inside_the_package_is_the_standard_library():
     for path in PACKAGE.rglob("*.py"):
-        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        module = importlib.import_module(
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        )
         found = getattr(module, "ctypes", None)
         assert module.__name__ == "winbridge" or found is None or found.__name__ == "ctypes", path

@@ -100,7 +100,9 @@ def test_closing_ends_the_process(session):
 
 
 def test_status_line(session, arch):
-    assert repr(session).startswith(f"<{type(session).__name__} '{session.id}' up, {arch}, shm, pid {pid_of(session)}, 1 channel")
+    assert repr(session).startswith(
+        f"<{type(session).__name__} '{session.id}' up, {arch}, shm, pid {pid_of(session)}, 1 channel"
+    )
     session.close()
     assert repr(session) == f"<{session.name} closed>"
 
@@ -126,7 +128,11 @@ def test_history_is_bounded_and_off_unless_asked(arch, specimen_path):
         dll.add(1, 2)
     with pytest.raises(OSError, match="reading"):
         read_at(16)
-    assert [(call.name, call.outcome) for call in session.history] == [("add", "ok"), ("add", "ok"), ("read_at", "WindowsFault")]
+    assert [(call.name, call.outcome) for call in session.history] == [
+        ("add", "ok"),
+        ("add", "ok"),
+        ("read_at", "WindowsFault"),
+    ]
     assert all(call.duration > 0 for call in session.history)
     session.set_parameter("history", 0)
     dll.add(1, 2)
@@ -221,7 +227,9 @@ def test_a_fork_leaves_the_parents_session_alone(specimen):
     if child == 0:
         try:
             fresh = type(session).get_session() is None
-            os.write(writer, b"ok" if fresh and specimen.add(3, 4) == 7 and specimen.session() is not session else b"bad")
+            os.write(
+                writer, b"ok" if fresh and specimen.add(3, 4) == 7 and specimen.session() is not session else b"bad"
+            )
             type(session).close_all()
         finally:
             os._exit(0)

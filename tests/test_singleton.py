@@ -204,8 +204,7 @@ def test_close_all_reaches_every_thread_and_only_its_types():
 
 def test_with_closes_also_after_an_exception():
     with pytest.raises(KeyError), Engine() as session:
-        assert session.up
-        raise KeyError
+        raise KeyError(session.id)
     assert session.closed and Engine.get_session() is None
 
 

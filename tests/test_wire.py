@@ -19,7 +19,9 @@ SESSIONS = {"win64": Win64Session, "win32": Win32Session}
 
 
 def test_the_c_header_is_current():
-    done = subprocess.run([sys.executable, "scripts/wire_header.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "scripts/wire_header.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -29,7 +31,9 @@ def test_a_stale_header_is_noticed(tmp_path):
         (tmp_path / name).write_text((ROOT / name).read_text())
     source = tmp_path / "winbridge/core/wire.py"
     source.write_text(source.read_text().replace("VERSION = 1", "VERSION = 2"))
-    done = subprocess.run([sys.executable, tmp_path / "scripts/wire_header.py", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "scripts/wire_header.py", "--check"], capture_output=True, text=True
+    )
     assert done.returncode == 1 and "not current" in done.stderr
 
 

@@ -14,17 +14,23 @@
 ECHO(int8, int8_t) ECHO(uint8, uint8_t) ECHO(int16, int16_t) ECHO(uint16, uint16_t)
 ECHO(int32, int32_t) ECHO(uint32, uint32_t) ECHO(int64, int64_t) ECHO(uint64, uint64_t)
 ECHO(float, float) ECHO(double, double) ECHO(pointer, void *) ECHO(wchar, WCHAR) ECHO(long, long) ECHO(ulong, unsigned long)
-ECHO(ldouble, long double)
+ECHO(ldouble, long double) ECHO(bool, _Bool) ECHO(char, char)
 
 API int add(int a, int b) { return a + b; }
 API int __stdcall add_stdcall(int a, int b) { return a + b; }
 API int64_t mixed(int8_t a, double b, int64_t c, float d, int16_t e, double f, uint32_t g, float h, int64_t i)
 { return a + (int64_t)b + c + (int64_t)d + e + (int64_t)f + g + (int64_t)h + i; }
+API float mix_reals(float a, int b, double c, float d, int64_t e, float f)
+{ return a + 2 * (float)b + 3 * (float)c + 4 * d + 5 * (float)e + 6 * f; }
+API int8_t narrow(int8_t a, uint8_t b, int16_t c, uint16_t d, int8_t e, uint8_t f) { return (int8_t)(a - b + c - d + e - f); }
+API int none(void) { return 7; }
 API double sum_doubles(double a, double b, double c, double d, double e, double f, double g, double h, double i, double j)
 { return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f + 7 * g + 8 * h + 9 * i + 10 * j; }
 API int64_t __stdcall stdcall_mixed(int a, double b, int64_t c) { return a + (int64_t)b + c; }
 API double variadic(int count, ...)
 { va_list list; double sum = 0; va_start(list, count); while (count--) sum += va_arg(list, double); va_end(list); return sum; }
+API int64_t variadic_ints(int count, ...)
+{ va_list list; int64_t sum = 0; va_start(list, count); for (int k = 1; k <= count; k++) sum += (int64_t)k * va_arg(list, int); va_end(list); return sum; }
 API int format(char *buffer, int size, const char *text, ...)
 { va_list list; va_start(list, text); int n = vsnprintf(buffer, size, text, list); va_end(list); return n; }
 
@@ -47,8 +53,29 @@ struct point { char tag; long x, y; double z; WCHAR name[8]; };
 API int point_size(void) { return sizeof(struct point); }
 API void move_point(struct point *p, long dx, long dy)
 { p->tag++; p->x += dx; p->y += dy; p->z = p->x + p->y; wcscpy(p->name, L"moved"); }
+struct inner { long x; WCHAR w; };
+struct outer { char a; struct inner pair[2]; union { double d; long l; } u; short tail; };
+API void fill_outer(struct outer *o)
+{ o->a++; o->pair[0].x = -1; o->pair[0].w = L'A'; o->pair[1].x = -2; o->pair[1].w = L'B'; o->u.d = 2.5; o->tail = 9; }
+API void swap_points(struct point *a, struct point *b) { struct point t = *a; *a = *b; *b = t; }
+static struct point origin = {'o', -1, 0x7fffffff, 0.5, L"origin"};
+API struct point *get_point(void) { return &origin; }
+struct value { short value; double other; };
+static struct value values[2] = {{1, 1.5}, {-2, 2.5}};
+API struct value *get_values(void) { return values; }
+static double reals[3] = {0.5, -1.5, 2.5};
+API double *get_doubles(void) { return reals; }
+static const char *names[3] = {"one", "two", NULL};
+API const char **get_names(void) { return names; }
+static const WCHAR *wide_names[2] = {L"eins", L"zw\xf6lf"};
+API const WCHAR **get_wide_names(void) { return wide_names; }
+API int64_t distance(const char *a, const char *b) { return b - a; }
+API void write_then_crash(char *buffer) { strcpy(buffer, "written"); *(volatile int *)0x10 = 1; }
+API void count_bytes(const uint8_t *data, uint32_t size, uint32_t *counts) { while (size--) counts[*data++]++; }
 static int table[4] = {10, 20, 30, 40};
 API int *get_table(void) { return table; }
+static int *tables[2] = {table, table + 2};
+API int **get_tables(void) { return tables; }
 
 API int fail_with(unsigned long error) { SetLastError(error); return 0; }
 API unsigned long last_error(void) { return GetLastError(); }

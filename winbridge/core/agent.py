@@ -27,7 +27,9 @@ def executable(arch: str) -> Path:
     """
     path = AGENTS / f"winbridge-agent{arch[3:]}.exe"
     if not path.is_file():
-        raise AgentStartError(f"the {arch} agent {path} is missing: build it with `make agents`, or reinstall winbridge")
+        raise AgentStartError(
+            f"the {arch} agent {path} is missing: build it with `make agents`, or reinstall winbridge"
+        )
     return path
 
 
@@ -108,9 +110,8 @@ class Agent:
         code = self.process.returncode
         ending = "" if code is None else f" (exit status {code})"
         said = "".join(f"\n  {line}" for line in self.tail) or " nothing"
-        return (
-            f"the {self.arch} agent {what}{ending}; it wrote to stderr:{said}\n`winbridge doctor` checks the installation"
-        )
+        advice = "`winbridge doctor` checks the installation"
+        return f"the {self.arch} agent {what}{ending}; it wrote to stderr:{said}\n{advice}"
 
     def drain_errors(self) -> list[str]:
         """Read what is there of the agent's standard error, without waiting; returns the new lines."""

@@ -46,8 +46,6 @@ def ask(session: SessionEngine, op: Op, build: Callable[[int], list[int]], data:
     arena = channel.arena
     start = arena.top
     arena.view[start : start + len(data)] = data
-    request = wire.request(
-        op, words(session.pointer_size, build(arena.base + start)), arena=(start, len(data), room)
-    )
+    request = wire.request(op, words(session.pointer_size, build(arena.base + start)), arena=(start, len(data), room))
     record = session.exchange(request, op.name)
     return Answer(record[2] & ((1 << 64) - 1), record[1], bytes(arena.view[start : start + room]))

@@ -29,9 +29,7 @@ class Memory:
 
     def read(self, address: int, size: int) -> bytes:
         """The ``size`` bytes at ``address``."""
-        return b"".join(
-            self._read(address + done, min(PIECE, size - done)) for done in range(0, max(size, 0), PIECE)
-        )
+        return b"".join(self._read(address + done, min(PIECE, size - done)) for done in range(0, max(size, 0), PIECE))
 
     def _read(self, address: int, size: int) -> bytes:
         return ask(self._session, Op.READ, lambda room: [address, room, size], room=size).room

@@ -36,7 +36,7 @@ from winbridge.core.history import USUAL_LENGTH, History
 from winbridge.core.logs import configure_logging
 from winbridge.core.memory import Memory
 from winbridge.core.modules import Modules
-from winbridge.core.singleton import Singleton, on_main_thread, registry
+from winbridge.core.singleton import Singleton, registry
 from winbridge.core.transport.contract import Channel, Transport
 from winbridge.core.wire import Record
 
@@ -119,7 +119,7 @@ class SessionEngine(metaclass=Singleton):
         except AttributeError:
             channel = self.channel()
         try:
-            record = channel.exchange(message, self._timeout)
+            record: Record = channel.exchange(message, self._timeout)
         except BaseException as error:
             self._give_up(channel, error)
             raise
@@ -329,7 +329,9 @@ class SessionEngine(metaclass=Singleton):
         """
         found = cls.get_session()
         if found is None and not cls.implicit:
-            raise NoSessionError(f"no {cls.__name__} is open in this thread: make one first, for example {cls.__name__}()")
+            raise NoSessionError(
+                f"no {cls.__name__} is open in this thread: make one first, for example {cls.__name__}()"
+            )
         return found if found is not None else cls._implicit(Config().scope)
 
     @classmethod

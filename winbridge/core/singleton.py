@@ -52,11 +52,11 @@ class _Registry:
         self.epoch = 0
 
     def slots(self) -> dict[str, Any]:
-        try:
-            return self.local.slots.instances
-        except AttributeError:
-            self.local.slots = _Slots()
-            return self.local.slots.instances
+        """The slots of the calling thread."""
+        found: _Slots | None = getattr(self.local, "slots", None)
+        if found is None:
+            found = self.local.slots = _Slots()
+        return found.instances
 
     def changed(self) -> None:
         """Tell caches of "the current session" to look again."""

@@ -40,8 +40,10 @@ WELL_KNOWN = tuple(
 
 INSTALL = "sudo apt-get install --no-install-recommends wine wine64"
 INSTALL_32 = (
-    "sudo dpkg --add-architecture i386 && sudo apt-get update && sudo apt-get install --no-install-recommends wine32:i386"
+    "sudo dpkg --add-architecture i386 && sudo apt-get update"
+    " && sudo apt-get install --no-install-recommends wine32:i386"
 )
+SWITCHED_OFF = "mscoree,mshtml,winemenubuilder.exe="
 
 
 class Loader(NamedTuple):
@@ -131,11 +133,12 @@ def find_wineserver(loader: Loader) -> Path:
 def environment(config: Config) -> dict[str, str]:
     """Give the environment in which Wine's programs are started: ours, with Wine's variables set.
 
-    Mono and Gecko are switched off, which a new prefix would offer to download, unless
-    the user's own WINEDLLOVERRIDES says what to do.
+    Mono and Gecko are switched off, which a new prefix would offer to download, and
+    winemenubuilder, which each start of a Wine server would have write to the user's
+    desktop menus; unless the user's own WINEDLLOVERRIDES says what to do.
     """
     variables = {"WINEPREFIX": str(config.prefix), "WINEDEBUG": config.wine_debug}
-    return {"WINEDLLOVERRIDES": "mscoree,mshtml="} | dict(os.environ) | variables
+    return {"WINEDLLOVERRIDES": SWITCHED_OFF} | dict(os.environ) | variables
 
 
 def _installation(config: Config) -> tuple[list[Path], str]:

@@ -6,12 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winbridge.core import paths
 from winbridge.core.errors import DllError, DllNotFoundError
 from winbridge.core.modules import WindowsError
 from winbridge.core.session import SessionEngine
 from winbridge.dll import pe
-from winbridge.dll.location import Location
+from winbridge.dll.location import Location, windows_file
 
 if TYPE_CHECKING:
     from winbridge.dll.library import Dll
@@ -104,21 +103,18 @@ def export_names(session: SessionEngine, dll: Dll) -> list[str]:
 
 
 def _file(session: SessionEngine, dll: Dll) -> Path:
-    """The file of a loaded module. A 32-bit process sees SysWOW64 under the name system32."""
+    """The file of a loaded module.
+
+    Raises:
+        DllError: it is not on this machine.
+    """
     if dll.location.file is not None:
         return dll.location.file
     path = session.modules.path(dll.handle(session))
-    if session.arch == "win32":
-        other = _replaced(path, "\\system32\\", "\\syswow64\\")
-        file = Path(paths.windows_to_unix(other, session.config.prefix))
-        if file.is_file():
-            return file
-    return Path(paths.windows_to_unix(path, session.config.prefix))
-
-
-def _replaced(path: str, old: str, new: str) -> str:
-    at = path.lower().find(old)
-    return path if at < 0 else path[:at] + new + path[at + len(old) :]
+    file = windows_file(path, session.config.prefix, session.arch)
+    if file is None:
+        raise DllError(f"the file of {dll.name} is not on this machine: {path}")
+    return file
 
 
 def missing_function(session: SessionEngine, dll: Dll, name: str | int) -> str:

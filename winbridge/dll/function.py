@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import struct
-import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from threading import get_ident
@@ -16,6 +15,7 @@ from winbridge.core.session import SessionEngine
 from winbridge.core.singleton import registry
 from winbridge.core.wire import Flag
 from winbridge.dll import background
+from winbridge.dll.conversion import Conversion, compiled
 from winbridge.dll.plan import Plan, Prototype
 from winbridge.dll.prototype import check_argtypes, check_errcheck, check_restype, portable, restored
 from winbridge.dll.signature import Signature
@@ -32,7 +32,7 @@ class _Binding:
     def __init__(self, session: SessionEngine, address: int) -> None:
         self.session = session
         self.address = address
-        self.plans: dict[tuple[type, ...], Plan] = {}
+        self.plans: dict[tuple[type, ...], Plan | Conversion] = {}
 
 
 class DllFunction:
@@ -59,7 +59,7 @@ class DllFunction:
         self._argtypes: tuple[Any, ...] | None = None
         self._restype: Any = _DEFAULT
         self._errcheck: Callable[..., Any] | None = None
-        self._bindings: weakref.WeakKeyDictionary[SessionEngine, _Binding] = weakref.WeakKeyDictionary()
+        self._bindings: dict[SessionEngine, _Binding] = {}
         self._here: dict[int, tuple[int, _Binding]] = {}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -77,23 +77,31 @@ class DllFunction:
         plan = binding.plans.get(tuple(map(type, arguments)))
         if plan is None:
             plan = self._compile(binding, arguments)
-        if not plan.direct:
+        if isinstance(plan, Conversion) or not plan.direct:
             value = plan.call(arguments)
         else:
             try:
                 message = plan.head + plan.words.pack(*arguments)
-            except struct.error:  # a number that wraps, or does not fit
+            except (struct.error, OverflowError):  # a number that wraps, or does not fit
                 value = plan.call(arguments)
             else:
                 record = binding.session.exchange(message, self.name)
                 if record[5] != plan.popped:
                     raise plan.imbalance(record)
                 value = record[plan.field]
-        return value if self._errcheck is None else self._errcheck(value, self, arguments)
+        return value if self._errcheck is None else self._checked(value, arguments)
+
+    def _checked(self, value: Any, arguments: tuple[Any, ...]) -> Any:
+        """As in ctypes, an ``errcheck`` that returns its arguments leaves the result as it is."""
+        assert self._errcheck is not None
+        checked = self._errcheck(value, self, arguments)
+        return value if checked is arguments else checked
 
     def _bound(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         if self.signature is None:
-            raise TypeError(f"{self.name} has no parameter names: give arguments by position, or declare it with @function")
+            raise TypeError(
+                f"{self.name} has no parameter names: give arguments by position, or declare it with @function"
+            )
         return self.signature.bind(arguments, named)
 
     def _bind(self) -> _Binding:
@@ -104,13 +112,15 @@ class DllFunction:
             epoch = registry.epoch
         binding = self._bindings.get(session)
         if binding is None:
+            for closed in [known for known in list(self._bindings) if known.closed]:
+                self._bindings.pop(closed, None)
             binding = self._bindings[session] = _Binding(session, self.dll.resolve(session, self.export))
         self._here[get_ident()] = epoch, binding
         return binding
 
-    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan:
+    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan | Conversion:
         prototype = Prototype(self.name, self.dll.convention, self._flags(), self._argtypes, self.restype)
-        plan = Plan(prototype, binding.session, binding.address, arguments)
+        plan = compiled(prototype, binding.session, binding.address, arguments)
         binding.plans[tuple(map(type, arguments))] = plan
         return plan
 
@@ -119,7 +129,7 @@ class DllFunction:
         return swap_last_error | (Flag.SWAP_ERRNO if self.dll.use_errno else Flag(0))
 
     def _forget_plans(self) -> None:
-        for binding in self._bindings.values():
+        for binding in list(self._bindings.values()):
             binding.plans.clear()
 
     @property

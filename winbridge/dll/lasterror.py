@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 
 
@@ -25,8 +26,13 @@ def get_last_error() -> int:
 
 def set_last_error(value: int) -> int:
     """Set the private copy of the last error; returns what it was."""
-    before, _here.last_error = _here.last_error, value
+    before, _here.last_error = _here.last_error, _checked(value)
     return before
+
+
+def keep_last_error(code: int) -> None:
+    """Take over what a call left, a DWORD; ctypes keeps it as a C int."""
+    _here.last_error = code - (1 << 32) if code >= 1 << 31 else code
 
 
 def get_errno() -> int:
@@ -36,5 +42,17 @@ def get_errno() -> int:
 
 def set_errno(value: int) -> int:
     """Set the private copy of errno; returns what it was."""
-    before, _here.errno = _here.errno, value
+    before, _here.errno = _here.errno, _checked(value)
     return before
+
+
+def _checked(value: int) -> int:
+    """What ctypes accepts there: a C int.
+
+    Raises:
+        TypeError, OverflowError: it is none.
+    """
+    value = operator.index(value)
+    if not -(1 << 31) <= value < 1 << 31:
+        raise OverflowError(f"signed integer is {'less than minimum' if value < 0 else 'greater than maximum'}")
+    return value

@@ -49,25 +49,29 @@ def load_dll(
 
     Raises:
         DllNotFoundError: it cannot be loaded; the message says which file is missing or unsuitable.
+        ConfigError: ``arch`` or ``convention`` is none of those, or ``arch`` is not that of ``session``.
         AgentStartError: the implicit session cannot be opened.
     """
     if convention not in CONVENTIONS:
         raise ConfigError(f"convention={convention!r}: expected one of {', '.join(CONVENTIONS)}")
     if arch not in (None, *LOCAL):
         raise ConfigError(f"arch={arch!r}: expected one of {', '.join(LOCAL)}")
-    location = _location(name, session)
+    if session is not None and arch not in (None, session.arch):
+        raise ConfigError(f"arch={arch!r} does not fit session={session.name}, which is {session.arch}: leave arch out")
+    location = _location(name, arch, session)
     kind = session if session is not None else _kind(location, arch)
     dll = Dll(location, kind, convention, use_last_error, use_errno)
     dll.handle()
     return dll
 
 
-def _location(name: str | os.PathLike[str], session: SessionEngine | None) -> Location:
+def _location(name: str | os.PathLike[str], arch: str | None, session: SessionEngine | None) -> Location:
     """A gateway's files are on its own machine: only names are sent there."""
     at_hand = session if session is not None else _at_hand()
     if isinstance(at_hand, GatewaySession):
         return Location(os.fspath(name))
-    return locate(name, at_hand.config.prefix if at_hand is not None else Config().prefix)
+    prefix = at_hand.config.prefix if at_hand is not None else Config().prefix
+    return locate(name, prefix, arch or (at_hand.arch if at_hand is not None else None))
 
 
 def _kind(location: Location, arch: str | None) -> type[SessionEngine]:

@@ -36,12 +36,17 @@ class Location(NamedTuple):
         return self.given, SEARCH_DEFAULT_DIRS
 
 
-def locate(name: str | os.PathLike[str], prefix: Path) -> Location:
+def locate(name: str | os.PathLike[str], prefix: Path, arch: str | None = None) -> Location:
     """Find out what a name means.
 
     A name with a slash, or that of a file in the working directory, is a file on this machine;
     one with a backslash or a drive letter is a Windows path; any other is a DLL that Windows finds by
     its own rules (system DLLs).
+
+    Args:
+        name: what the user wrote.
+        prefix: the Wine prefix, for Windows paths.
+        arch: of the process that is to load it, if known: 32-bit ones see another system32.
 
     Raises:
         DllNotFoundError: there is no such file, or it is no DLL (the message says what it is).
@@ -52,7 +57,7 @@ def locate(name: str | os.PathLike[str], prefix: Path) -> Location:
     if not isinstance(text, str) or not text:
         raise TypeError(f"the name of a DLL is a non-empty str or a path, not {name!r}")
     if paths.is_windows_path(text):
-        file = _windows_file(text, prefix)
+        file = windows_file(text, prefix, arch)
         return Location(text, file, pe.architecture(file) if file else None)
     if "/" not in text and not Path(text).is_file():
         return Location(text)
@@ -62,9 +67,24 @@ def locate(name: str | os.PathLike[str], prefix: Path) -> Location:
     return Location(text, file, pe.architecture(file))
 
 
-def _windows_file(text: str, prefix: Path) -> Path | None:
+def windows_file(path: str, prefix: Path, arch: str | None) -> Path | None:
+    """The file behind a Windows path as a process of that architecture sees it, None if there is none here.
+
+    A 32-bit process sees SysWOW64 under the name system32 (where the prefix has both).
+    """
+    redirected = _replaced(path, "\\system32\\", "\\syswow64\\") if arch == "win32" else path
+    return _existing(redirected, prefix) or _existing(path, prefix)
+
+
+def _replaced(path: str, old: str, new: str) -> str:
+    path = path.replace("/", "\\")
+    at = path.lower().find(old)
+    return path if at < 0 else path[:at] + new + path[at + len(old) :]
+
+
+def _existing(path: str, prefix: Path) -> Path | None:
     try:
-        file = paths.windows_to_unix(text, prefix)
+        file = Path(paths.windows_to_unix(path, prefix))
     except (OSError, ValueError):
         return None
-    return Path(file) if Path(file).is_file() else None
+    return file if file.is_file() else None

@@ -10,11 +10,11 @@ import struct
 from typing import Any
 
 from winbridge.core import wire
-from winbridge.core.errors import PrototypeError
+from winbridge.core.errors import PrototypeError, WindowsFault
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Flag, Op, Record
 from winbridge.dll import lasterror
-from winbridge.dll.arguments import Slot, number, slot
+from winbridge.dll.arguments import Slot, slot
 from winbridge.dll.blocks import Blocks, Place
 from winbridge.dll.prototype import MAX_ARGUMENTS
 from winbridge.dll.results import result
@@ -32,6 +32,17 @@ class Prototype:
         self.flags = flags
         self.argtypes = argtypes
         self.restype = restype
+
+    def kinds(self, given: int) -> list[Any]:
+        """The declared type of each argument, None where there is none."""
+        types = self.argtypes or ()
+        return [*types, *[None] * (given - len(types))]
+
+    def after(self, converted: list[bool]) -> Prototype:
+        """The prototype for arguments of which some are converted already: those bring their own types."""
+        kinds = [None if done else kind for kind, done in zip(self.argtypes or (), converted, strict=True)]
+        argtypes = None if self.argtypes is None else tuple(kinds)
+        return Prototype(self.name, self.convention, self.flags, argtypes, self.restype)
 
     def check_count(self, given: int) -> None:
         """Refuse a wrong number of arguments, as ctypes does: cdecl functions may be given more."""
@@ -60,7 +71,6 @@ class Plan:
     """
 
     def __init__(self, prototype: Prototype, session: SessionEngine, address: int, arguments: tuple[Any, ...]) -> None:
-        prototype.check_count(len(arguments))
         self.prototype = prototype
         self.session = session
         self.address = address
@@ -79,16 +89,13 @@ class Plan:
         return wire.REQUEST.pack(*fields)
 
     def _slots(self, arguments: tuple[Any, ...]) -> list[Slot]:
-        types = self.prototype.argtypes or ()
-        kinds = [*types, *[None] * (len(arguments) - len(types))]
+        kinds = self.prototype.kinds(len(arguments))
         slots = []
         for position, (argument, kind) in enumerate(zip(arguments, kinds, strict=True), 1):
             try:
                 slots.append(slot(argument, kind, position, self.session.arch))
-            except PrototypeError:
-                raise
             except Exception as error:
-                raise _argument_error(position, error) from error
+                raise argument_error(position, error) from error
         return slots
 
     def call(self, arguments: tuple[Any, ...]) -> Any:
@@ -110,19 +117,10 @@ class Plan:
         values = []
         for position, (argument, item) in enumerate(zip(arguments, self.slots, strict=True), 1):
             try:
-                values.append(item.encode(argument, blocks) if item.encode else self._number(item, argument, position))
-            except PrototypeError:
-                raise
+                values.append(item.encode(argument, blocks) if item.encode else item.fit(argument))
             except Exception as error:
-                raise _argument_error(position, error) from error
+                raise argument_error(position, error) from error
         return values
-
-    def _number(self, item: Slot, argument: Any, position: int) -> Any:
-        """A plain number; one without a declared type must fit a Windows int or unsigned int."""
-        declared = self.prototype.argtypes is not None and position <= len(self.prototype.argtypes)
-        if not declared and not -(1 << 31) <= argument < 1 << 32:
-            raise OverflowError("int too long to convert")
-        return number(item.code, argument)
 
     def _exchange(self, values: list[Any], blocks: Blocks) -> Record:
         channel = self.session.channel()
@@ -131,7 +129,11 @@ class Plan:
         start = arena.top
         blocks.write(arena)
         values = [blocks.address(arena, value) if isinstance(value, Place) else value for value in values]
-        record = self._send(self._head((start, blocks.size, blocks.back)), values)
+        try:
+            record = self._send(self._head((start, blocks.size, blocks.back)), values)
+        except WindowsFault:  # what was written before it is written
+            blocks.read(arena)
+            raise
         blocks.read(arena)
         return record
 
@@ -141,7 +143,7 @@ class Plan:
             head = head[:_ERRORS_AT] + _ERRORS.pack(*lasterror.private()) + head[_ERRORS_AT + _ERRORS.size :]
         record = self.session.exchange(head + self.words.pack(*values), self.prototype.name)
         if flags & Flag.SWAP_LAST_ERROR:
-            lasterror.set_last_error(record[1])
+            lasterror.keep_last_error(record[1])
         if flags & Flag.SWAP_ERRNO:
             lasterror.set_errno(record[4])
         return record
@@ -153,7 +155,9 @@ class Plan:
         """
         name, difference = self.prototype.name, record[5] - self.popped
         if difference > 0:
-            return ValueError(f"Procedure probably called with not enough arguments ({difference} bytes missing): {name}")
+            return ValueError(
+                f"Procedure probably called with not enough arguments ({difference} bytes missing): {name}"
+            )
         hint = "" if record[5] else "; a cdecl function? then load_dll(..., convention='cdecl')"
         return ValueError(
             f"Procedure probably called with too many arguments ({-difference} bytes in excess): {name}{hint}"
@@ -165,5 +169,7 @@ def _word(code: str, width: int) -> str:
     return f"{code}{-size % width}x"
 
 
-def _argument_error(position: int, error: Exception) -> PrototypeError:
-    return PrototypeError(f"argument {position}: {type(error).__name__}: {error}")
+def argument_error(position: int, error: Exception) -> PrototypeError:
+    """What to raise for an argument that cannot be passed."""
+    cause = str(error) if isinstance(error, PrototypeError) else f"{type(error).__name__}: {error}"
+    return PrototypeError(f"argument {position}: {cause}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.dll.layout import layout
+from winbridge.dll.prototype import is_pointer
+from winbridge.dll.scalars import SimpleData, is_address
 
 
 class RemotePointer:
@@ -21,46 +24,76 @@ class RemotePointer:
     def __init__(self, kind: Any, address: int, session: SessionEngine) -> None:
         self.kind = kind
         self.address = address
-        self._session = session
+        self.session = session
 
-    @property
-    def _as_parameter_(self) -> Any:
-        return ctypes.c_void_p(self.address)
-
-    def __getitem__(self, index: int) -> Any:
-        """Read item ``index``: the value of a simple type, a copy of another.
+    def __getitem__(self, index: int | slice) -> Any:
+        """Read item ``index``: the value of a simple type, a copy of another. A slice gives several.
 
         Raises:
             ValueError: the pointer is NULL.
             WindowsFault: there is no such memory.
         """
+        if isinstance(index, slice):
+            return self._several(index)
+        kind = self.kind._type_
+        if is_pointer(kind):
+            return RemotePointer(kind, self._word(index), self.session)
+        if is_address(kind):
+            return self._addressed(kind._type_, self._word(index))
         item = self._fetch(index)
-        return item.value if hasattr(item, "value") and not isinstance(item, ctypes.Array) else item
+        return item.value if kind.__base__ is SimpleData else item
 
     def __setitem__(self, index: int, value: Any) -> None:
         """Write item ``index``."""
         item = value if isinstance(value, self.kind._type_) else self.kind._type_(value)
-        shape = layout(self.kind._type_, self._session.arch)
+        shape = layout(self.kind._type_, self.session.arch)
         image = bytearray(shape.size)
         shape.pack_into(item, memoryview(image))
-        self._session.memory.write(self._at(index), image)
+        self.session.memory.write(self._at(index), image)
 
     @property
     def contents(self) -> Any:
-        """A copy of the object that it points to."""
-        return self._fetch(0)
+        """A copy of the object that it points to; of a pointer, the pointer."""
+        return self[0] if is_pointer(self.kind._type_) else self._fetch(0)
+
+    def _several(self, index: slice) -> Any:
+        if index.stop is None or (index.start is None and (index.step or 1) < 0):
+            raise ValueError("slice stop is required")
+        items = [self[position] for position in range(index.start or 0, index.stop, index.step or 1)]
+        if self.kind._type_ is ctypes.c_char:
+            return b"".join(items)
+        return "".join(items) if self.kind._type_ is ctypes.c_wchar else items
 
     def _fetch(self, index: int) -> Any:
-        shape = layout(self.kind._type_, self._session.arch)
-        image = bytearray(self._session.memory.read(self._at(index), shape.size))
-        item = self.kind._type_()
+        kind = self.kind._type_
+        if is_address(kind):
+            raise PrototypeError(f"a {kind.__name__} of this process cannot hold a Windows address: use [{index}]")
+        shape = layout(kind, self.session.arch)
+        image = bytearray(self.session.memory.read(self._at(index), shape.size))
+        item = kind()
         shape.unpack_from(item, memoryview(image))
         return item
+
+    def _word(self, index: int) -> int:
+        """The address that stands at item ``index`` of an array of pointers."""
+        data = self.session.memory.read(self._at(index), self.session.pointer_size)
+        return int.from_bytes(data, "little")
+
+    def _addressed(self, code: str, address: int) -> Any:
+        if not address or code == "P":
+            return address or None
+        return self.session.memory.string_at(address) if code == "z" else self.session.memory.wstring_at(address)
 
     def _at(self, index: int) -> int:
         if not self.address:
             raise ValueError("NULL pointer access")
-        return self.address + index * layout(self.kind._type_, self._session.arch).size
+        return self.address + index * self._item_size()
+
+    def _item_size(self) -> int:
+        kind = self.kind._type_
+        if is_pointer(kind) or is_address(kind):
+            return self.session.pointer_size
+        return layout(kind, self.session.arch).size
 
     def __bool__(self) -> bool:
         return self.address != 0

@@ -22,14 +22,16 @@ def check_argtypes(value: Any) -> tuple[Type, ...] | None:
     """
     if value is None:
         return None
-    if not isinstance(value, list | tuple):
-        raise TypeError("_argtypes_ must be a sequence of types")
+    try:
+        value = tuple(value)
+    except TypeError:
+        raise TypeError("_argtypes_ must be a sequence of types") from None
     for position, item in enumerate(value, 1):
         if not hasattr(item, "from_param"):
             raise TypeError(f"item {position} in _argtypes_ has no from_param method")
     if len(value) > MAX_ARGUMENTS:
         raise ctypes.ArgumentError(f"_argtypes_ has too many arguments ({len(value)}), maximum is {MAX_ARGUMENTS}")
-    return tuple(value)
+    return value  # type: ignore[no-any-return]
 
 
 def check_restype(value: Any) -> Any:
@@ -63,8 +65,12 @@ def portable(kind: Any) -> Any:
     """A type in a form that pickles: pointer and array types are made on the fly and have no name to import."""
     if is_pointer(kind):
         return _Pointer(portable(kind._type_)) if hasattr(kind, "_type_") else kind
-    if isinstance(kind, type) and issubclass(kind, ctypes.Array) and kind.__module__ in ("ctypes", "__main__", "_ctypes"):
-        return _Array(portable(kind._type_), kind._length_)
+    if (
+        isinstance(kind, type)
+        and issubclass(kind, ctypes.Array)
+        and kind.__module__ in ("ctypes", "__main__", "_ctypes")
+    ):
+        return _Array(portable(kind._type_), int(kind._length_))  # type: ignore[call-overload]
     return kind
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Record
 from winbridge.core.wire import Result as Kind
-from winbridge.dll.arguments import SimpleData
 from winbridge.dll.layout import simple_format
 from winbridge.dll.pointer import RemotePointer
 from winbridge.dll.prototype import is_pointer
+from winbridge.dll.scalars import SimpleData
 
-INTEGER, REAL = 2, 3
+INTEGER: Literal[2] = 2
+REAL: Literal[3] = 3
 """Where a record holds them."""
 
 _KINDS = {
@@ -56,7 +57,10 @@ def result(restype: Any, arch: str) -> Result:
         return _instance(restype, arch) if restype.__base__ is not SimpleData else _simple(restype, arch)
     if is_pointer(restype):
         return Result(
-            Kind.POINTER, INTEGER, False, lambda record, session: RemotePointer(restype, record[INTEGER] & ((1 << 64) - 1), session)
+            Kind.POINTER,
+            INTEGER,
+            False,
+            lambda record, session: RemotePointer(restype, record[INTEGER] & ((1 << 64) - 1), session),
         )
     if isinstance(restype, type) and issubclass(restype, ctypes.Structure | ctypes.Union | ctypes.Array):
         raise PrototypeError(f"{restype.__name__} by value cannot be returned yet")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 from winbridge.core.errors import PrototypeError
 
@@ -12,27 +13,30 @@ from winbridge.core.errors import PrototypeError
 class Signature:
     """Names, types and defaults, read off an annotated Python function.
 
+    Without an annotation the result is a ``c_int``, as everywhere in ctypes.
+
     Raises:
         PrototypeError: a parameter has no annotation, or is of a kind that C does not know.
     """
 
     def __init__(self, declared: Callable[..., Any]) -> None:
-        hints = get_type_hints(declared)
         self.names: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.argtypes: list[Any] = []
-        for name, parameter in inspect.signature(declared).parameters.items():
-            self._add(declared.__name__, name, parameter, hints)
-        # get_type_hints turns an annotation None into NoneType
-        self.restype = None if hints.get("return") is type(None) else hints.get("return")
+        signature = inspect.signature(declared, eval_str=True)
+        for parameter in signature.parameters.values():
+            self._add(declared.__name__, parameter)
+        unsaid = signature.return_annotation is signature.empty
+        self.restype = ctypes.c_int if unsaid else signature.return_annotation
 
-    def _add(self, function: str, name: str, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
+    def _add(self, function: str, parameter: inspect.Parameter) -> None:
+        name = parameter.name
         if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
             raise PrototypeError(f"{function}: a C function has no parameter like {parameter}")
-        if name not in hints:
+        if parameter.annotation is parameter.empty:
             raise PrototypeError(f"{function}: parameter {name!r} needs a ctypes type, as in {name}: c_int")
         self.names.append(name)
-        self.argtypes.append(hints[name])
+        self.argtypes.append(parameter.annotation)
         if parameter.default is not parameter.empty:
             self.defaults[name] = parameter.default
 

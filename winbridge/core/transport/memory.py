@@ -55,7 +55,7 @@ def native(restype: Any, argtypes: list[Any]) -> Callable[[Callable[..., Any]], 
     return mark
 
 
-class Fault(OSError):
+class Fault(OSError):  # noqa: N818 - named for what it stands for
     """An access to memory that is not there.
 
     Args:
@@ -186,7 +186,7 @@ class MemoryChannel:
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
         if self._closed:
             raise SessionClosedError("the channel is closed")
-        op, flags, size, last_error, errno, _, target, *_ = wire.REQUEST.unpack_from(message)
+        op, flags, size, _, _, _, target, *_ = wire.REQUEST.unpack_from(message)
         words = message[wire.REQUEST.size :]
         if size != len(words) or size > wire.MAX_ARGUMENT_BYTES or size % 8:
             return self._malformed(Malformed.SIZE)
@@ -279,7 +279,9 @@ class MemorySession(SessionEngine):
         libraries: for each DLL's name its functions by name.
     """
 
-    def __init__(self, config: Config | None = None, *, libraries: Mapping[str, Library] | None = None, **parameters: Any):
+    def __init__(
+        self, config: Config | None = None, *, libraries: Mapping[str, Library] | None = None, **parameters: Any
+    ):
         self._libraries = libraries or {}
         super().__init__(config, **parameters)
 

@@ -77,7 +77,9 @@ class Segment:
 
     def _map(self, pointer_size: int) -> int:
         for address in _candidates(self.size, pointer_size):
-            found = _libc.mmap(address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, self.descriptor, 0)
+            found = _libc.mmap(
+                address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, self.descriptor, 0
+            )
             if found == address:
                 return address
             if found not in (None, ctypes.c_void_p(-1).value):  # kernels before 4.17 take the address as a hint

@@ -141,15 +141,18 @@ class Link:
     def _turn(self, poll: select.poll, death: int | None) -> bool:
         ready = dict(poll.poll(None if death is not None else 250))
         if self.agent.errors in ready:
-            for line in self.agent.drain_errors() or [None]:
-                if line is None:
-                    poll.unregister(self.agent.errors)
-                else:
-                    logger.info("%s: %s", self.agent.process.pid, line)
+            self._log_errors(poll)
         if self.agent.output in ready and not self._receive():
             return False
         gone = death in ready if death is not None else not self.agent.up()
         return self._stop not in ready and (self.agent.output in ready or not gone)
+
+    def _log_errors(self, poll: select.poll) -> None:
+        lines = self.agent.drain_errors()
+        for line in lines:
+            logger.info("%s: %s", self.agent.process.pid, line)
+        if not lines:
+            poll.unregister(self.agent.errors)
 
     def _receive(self) -> bool:
         header = bytearray(wire.FRAME.size)

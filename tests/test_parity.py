@@ -1,0 +1,137 @@
+"""One body of cases under winbridge and under a Windows Python's own ctypes on Wine: the outcomes are the same.
+
+Where they are not, on purpose, ``parity_cases.DELIBERATE`` says so, and why.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import winbridge
+from tests import parity_cases
+from tests.conftest import ROOT
+from winbridge.core import paths, wine
+from winbridge.core.config import Config
+from winbridge.core.prefix import ensure
+
+pytestmark = pytest.mark.wine
+PYTHONS = ROOT / ".cache" / "windows-python"
+NO_PYTHON = "NO WINDOWS PYTHON in {}: PARITY WITH ctypes IS NOT TESTED. Make one: python scripts/windows_python.py"
+
+
+class _LongLong(ctypes._SimpleCData):
+    _type_ = "q"
+
+
+class _UnsignedLongLong(ctypes._SimpleCData):
+    _type_ = "Q"
+
+
+_LongLong.__name__, _UnsignedLongLong.__name__ = "c_longlong", "c_ulonglong"
+
+
+class Bridged:
+    """The names of ctypes, for Windows, on Linux."""
+
+    c_longlong = _LongLong
+    c_ulonglong = _UnsignedLongLong
+    get_last_error = staticmethod(winbridge.get_last_error)
+    set_last_error = staticmethod(winbridge.set_last_error)
+    get_errno = staticmethod(winbridge.get_errno)
+    set_errno = staticmethod(winbridge.set_errno)
+
+    def __init__(self, arch: str) -> None:
+        self.arch = arch
+
+    def CDLL(self, name: str, **options: Any) -> winbridge.Dll:
+        return winbridge.load_dll(name, arch=self.arch, convention="cdecl", **options)
+
+    def WinDLL(self, name: str, **options: Any) -> winbridge.Dll:
+        return winbridge.load_dll(name, arch=self.arch, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ctypes, name)
+
+
+def on_windows(arch: str, path: Path, folder: Path) -> dict[str, Any]:
+    """The outcomes under the Windows Python; its standard handles have to be pipes."""
+    config = Config()
+    prefix = ensure(config)
+    report = folder / f"{arch}.json"
+    script = Path(parity_cases.__file__)
+    names = [paths.unix_to_windows(file, prefix) for file in (script, path, report)]
+    loader = wine.find_loader(config, arch)
+    command = [loader.path, PYTHONS / arch / "python.exe", *names]
+    exit_code, said = run_with_pipes(command, {**wine.environment(config), "PYTHONDONTWRITEBYTECODE": "1"})
+    lines = report.read_text().splitlines() if report.exists() else []
+    assert exit_code == 0, f"Windows Python ended with {exit_code} after {len(lines)} cases, {lines[-1:]}: {said}"
+    return dict(json.loads(line) for line in lines)
+
+
+def run_with_pipes(command: list[Any], environment: dict[str, str]) -> tuple[int, str]:
+    """Read until the process ends, not the pipe: services of Wine may hold the other end."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment)
+    ended = os.pidfd_open(process.pid)
+    said = b""
+    while (ready := select.select([reader, ended], [], [])[0]) != [ended]:
+        said += os.read(reader, 65536)
+    for descriptor in (reader, writer, ended):
+        os.close(descriptor)
+    return process.wait(), said.decode(errors="replace")
+
+
+@pytest.fixture(scope="module")
+def outcomes(dll_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict, dict]]:
+    """By architecture, the outcomes of all cases here and there."""
+    found = {}
+    for arch in ("win64", "win32"):
+        if (PYTHONS / arch / "python.exe").exists() and wine.supports(arch):
+            path = dll_folder / arch / "specimen.dll"
+            here = dict(parity_cases.run(Bridged(arch), str(path)))
+            found[arch] = here, on_windows(arch, path, tmp_path_factory.mktemp("parity"))
+    winbridge.SessionEngine.close_all()
+    return found
+
+
+def normal(outcome: Any) -> Any:
+    """Without what differs by version: how an error's cause is named, and that int and long are one on Windows."""
+    if isinstance(outcome, dict):
+        return {key: normal(value) for key, value in outcome.items()}
+    if isinstance(outcome, list):
+        return [normal(value) for value in outcome]
+    if not isinstance(outcome, str):
+        return outcome
+    text = re.sub(r"<class '(\w+)'>", r"\1", outcome)
+    text = re.sub(r"c_(u?)int\b", r"c_\1long", text)
+    if sys.version_info[:2] != (3, 11):  # the Windows Python's: others word the refusals of from_param in other ways
+        text = re.sub(r"^(argument \d+: TypeError|TypeError): .*", r"\1", text)
+    return text
+
+
+@pytest.mark.parametrize("name", parity_cases.CASES)
+def test_same_as_ctypes_on_windows(outcomes, arch, name):
+    if arch not in outcomes:
+        pytest.skip(NO_PYTHON.format(PYTHONS / arch))
+    here, there = (normal(side[name]) for side in outcomes[arch])
+    assert "case failed" not in here and "case failed" not in there, (here, there)
+    architectures, reason = parity_cases.DELIBERATE.get(name, ((), ""))
+    if arch in architectures:
+        assert here != there, f"no longer different, take it out of DELIBERATE: {reason}"
+    else:
+        assert here == there
+
+
+def test_every_deliberate_difference_has_a_case():
+    assert set(parity_cases.DELIBERATE) <= set(parity_cases.CASES)
+    assert len(parity_cases.CASES) >= 80

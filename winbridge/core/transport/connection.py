@@ -1,0 +1,145 @@
+"""One connection to a gateway, on ``requests``; the seam where its errors become ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
+
+from winbridge.core.errors import CallTimeoutError, ConnectError, TransportError, WinbridgeError, WireError
+from winbridge.core.transport.problem import exception
+
+if TYPE_CHECKING:
+    import requests
+
+LONGEST_CONNECT = 10.0
+"""Seconds to wait for a connection, at most: a machine that is there takes much less."""
+
+TIMEOUT_HEADER = "Winbridge-Timeout"
+"""Seconds that a call may take, for the gateway: it frees what the client gives up."""
+
+BYTES = "application/octet-stream"
+JSON = "application/json"
+
+T = TypeVar("T")
+
+
+class Endpoint(NamedTuple):
+    """Where a gateway is and how to speak to it.
+
+    Attributes:
+        url: its address without a slash at the end.
+        token: None where it asks for none.
+        timeout: seconds that it may take to answer all but calls.
+        verify: whether its TLS certificate is checked, or the file of authorities to check it by.
+    """
+
+    url: str
+    token: str | None
+    timeout: float
+    verify: bool | str
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r})"  # without the token: this may end in a log
+
+
+class Connection:
+    """A ``requests`` session that keeps one connection open; used by one thread at a time.
+
+    It repeats nothing and follows no redirection: a call must not run twice, and a token must
+    not go to another machine.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        import requests
+        from requests.adapters import HTTPAdapter
+
+        self._endpoint = endpoint
+        self._http = http = requests.Session()
+        for scheme in ("http://", "https://"):
+            http.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=1, max_retries=0))
+        # What the environment says (proxies, authorities) is read once instead of for every call.
+        settings = http.merge_environment_settings(endpoint.url, {}, None, endpoint.verify, None)
+        http.proxies, http.verify, http.trust_env = settings["proxies"], settings["verify"], False
+        http.headers.update({"User-Agent": "winbridge", "Accept-Encoding": "identity"})
+        if endpoint.token is not None:
+            http.headers["Authorization"] = f"Bearer {endpoint.token}"
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def exchange(self, path: str, body: bytes, timeout: float | None) -> bytes:
+        """Send a frame and take the one that answers it."""
+        headers = {"Content-Type": BYTES, "Accept": BYTES}
+        if timeout is not None:
+            headers[TIMEOUT_HEADER] = repr(timeout)
+        return self._send("POST", path, body, headers, timeout, f"timeout_call={timeout} s", BYTES)
+
+    def ask(self, path: str, body: msgspec.Struct | None, answer: type[T], timeout: float) -> T:
+        """Send one JSON body and take another, of a given shape."""
+        data = msgspec.json.encode(body if body is not None else {})
+        headers = {"Content-Type": JSON, "Accept": JSON}
+        found = self._send("POST", path, data, headers, timeout, f"{timeout:g} s", JSON)
+        try:
+            return msgspec.json.decode(found, type=answer)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise WireError(f"{self._endpoint.url} does not answer like a gateway of winbridge: {error}") from error
+
+    def delete(self, path: str, timeout: float) -> None:
+        """Give up what a path names."""
+        self._send("DELETE", path, None, {}, timeout, f"{timeout:g} s", None)
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str],
+        timeout: float | None, limit: str, expected: str | None,
+    ) -> bytes:  # fmt: skip
+        import requests
+
+        url, longest = self._endpoint.url, min(LONGEST_CONNECT, self._endpoint.timeout)
+        waits = (longest if timeout is None else min(longest, timeout), timeout)
+        try:
+            response = self._http.request(
+                method, url + path, data=body, headers=headers, timeout=waits, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise _translated(error, url, limit) from error
+        return self._content(response, expected)
+
+    def _content(self, response: requests.Response, expected: str | None) -> bytes:
+        url, media_type = self._endpoint.url, response.headers.get("Content-Type", "")
+        if response.is_redirect:
+            raise TransportError(f"the gateway {url} is elsewhere: use the address {response.headers['Location']}")
+        if not response.ok:
+            raise exception(response.status_code, media_type, response.content, url)
+        if expected is not None and media_type.partition(";")[0].strip().lower() != expected:
+            raise WireError(
+                f"{url} does not answer like a gateway of winbridge: {response.status_code} with"
+                f" {media_type or 'no content type'} where {expected} belongs"
+            )
+        return response.content
+
+
+def _translated(error: requests.RequestException, url: str, limit: str) -> WinbridgeError:
+    """What failed, by guilt: not reached, too slow, or lost on the way."""
+    import requests
+    from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None) or cause or error
+    if isinstance(error, requests.ReadTimeout) or isinstance(reason, ReadTimeoutError):
+        return CallTimeoutError(f"no answer of the gateway {url} within {limit}; the call was abandoned")
+    if isinstance(error, requests.exceptions.SSLError):
+        return ConnectError(f"no trusted connection to the gateway {url}: {reason}; verify= names its authority's file")
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError | requests.exceptions.InvalidURL):
+        return ConnectError(f"the gateway {url} cannot be reached: {reason}")
+    if isinstance(reason, NewConnectionError):
+        return ConnectError(f"the gateway {url} cannot be reached: {reason}; does `winbridge serve` run there?")
+    return TransportError(
+        f"the connection to the gateway {url} broke: {reason}; the call may have run, so it is not repeated"
+    )

@@ -1,0 +1,171 @@
+"""An agent behind a gateway, over HTTP: the byte stream's frames, one in the body of each request.
+
+The arena is a copy: its range goes out behind the request, and comes back behind the record::
+
+    POST /v1/sessions                                   a session: an agent of its own
+    POST /v1/sessions/ID/channels                       a channel in it
+    POST /v1/sessions/ID/channels/N/exchange            frame | request | arena range
+                                         200            frame | record  | arena range
+
+A request that may have run is never sent again, whatever became of its answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+
+from winbridge.core import wire
+from winbridge.core.errors import AgentDiedError, SessionClosedError, WinbridgeError, WireError
+from winbridge.core.transport.connection import Connection, Endpoint
+from winbridge.core.transport.contract import Arena
+from winbridge.core.transport.gatewayjson import ArenaNeeded, ChannelOpened, NewSession, SessionOpened
+from winbridge.core.wire import Record, Status
+
+_HEADERS = wire.FRAME.size + wire.RESPONSE.size
+
+
+class HttpTransport:
+    """A session on a gateway.
+
+    Args:
+        endpoint: the gateway.
+        arch: ``win64`` or ``win32``.
+        timeout_start: seconds that the gateway may take to start an agent.
+
+    Raises:
+        ConnectError: it cannot be reached, or refuses the token.
+        AgentStartError: it cannot start an agent; the message says why.
+        WireError: it speaks another version, or is no gateway at all.
+        TransportError: it refuses for another reason, such as its limits.
+    """
+
+    name = "http"
+
+    def __init__(self, endpoint: Endpoint, arch: str, timeout_start: float) -> None:
+        self.endpoint = endpoint
+        self._spent: deque[int] = deque()
+        self._up = True
+        with Connection(endpoint) as connection:
+            body = NewSession(arch=arch, wire_version=wire.VERSION)
+            opened = connection.ask("/v1/sessions", body, SessionOpened, timeout_start)
+        self.path = f"/v1/sessions/{opened.id}"
+        self.pointer_size = opened.pointer_size
+        if opened.wire_version != wire.VERSION:
+            self.close(endpoint.timeout)
+            raise WireError(
+                f"the gateway {endpoint.url} speaks version {opened.wire_version} of the wire, this client"
+                f" {wire.VERSION}: install the same version of winbridge on both sides"
+            )
+
+    def channel(self) -> HttpChannel:
+        connection = Connection(self.endpoint)
+        try:
+            self._close_spent(connection)
+            opened = connection.ask(f"{self.path}/channels", None, ChannelOpened, self.endpoint.timeout)
+        except BaseException as error:
+            connection.close()
+            self.notice(error)
+            raise
+        return HttpChannel(self, connection, opened)
+
+    def _close_spent(self, connection: Connection) -> None:
+        while self._spent:
+            number = self._spent.popleft()
+            with contextlib.suppress(WinbridgeError):  # the gateway dropped it by itself
+                connection.delete(f"{self.path}/channels/{number}", self.endpoint.timeout)
+
+    def detach(self, number: int) -> None:
+        """Forget a channel; the gateway is told when another is opened (this may run in a finaliser)."""
+        self._spent.append(number)
+
+    def notice(self, error: BaseException) -> None:
+        """Learn from an error that the session is gone."""
+        if isinstance(error, AgentDiedError | SessionClosedError):
+            self._up = False
+
+    def up(self) -> bool:
+        return self._up
+
+    def describe(self) -> str:
+        return self.endpoint.url
+
+    def close(self, timeout: float) -> None:
+        if not self._up:
+            return
+        self._up = False
+        # A gateway that cannot be reached any more lets the session expire.
+        with contextlib.suppress(WinbridgeError), Connection(self.endpoint) as connection:
+            connection.delete(self.path, timeout)
+
+    def disown(self) -> None:
+        self._up = False
+
+
+class HttpChannel:
+    """A channel of a gateway's session, with a connection of its own."""
+
+    _closed = True  # until __init__ is through: __del__ runs also when it is not
+
+    def __init__(self, transport: HttpTransport, connection: Connection, opened: ChannelOpened) -> None:
+        self.number = opened.channel
+        self.arena = Arena(memoryview(bytearray(opened.arena_size)), opened.arena)
+        self._transport = transport
+        self._connection = connection
+        self._path = f"{transport.path}/channels/{self.number}"
+        self._closed = False
+
+    def exchange(self, message: bytes, timeout: float | None = None) -> Record:
+        if self._closed:
+            raise SessionClosedError("the channel is closed")
+        *_, start, size, back = wire.REQUEST.unpack_from(message)
+        view = self.arena.view
+        body = b"".join((wire.frame(self.number, message, size), message, view[start : start + size]))
+        try:
+            answer = self._connection.exchange(f"{self._path}/exchange", body, timeout)
+        except WinbridgeError as error:
+            self._transport.notice(error)
+            raise
+        record, memory = self._parsed(answer, back)
+        view[start : start + len(memory)] = memory
+        return record
+
+    def _parsed(self, answer: bytes, back: int) -> tuple[Record, memoryview]:
+        if len(answer) < _HEADERS:
+            raise self._bad(f"{len(answer)} bytes, which is no frame")
+        magic, number, size, _, arena_size = wire.FRAME.unpack_from(answer)
+        if magic != wire.FRAME_MAGIC or size != wire.RESPONSE.size:
+            raise self._bad(f"what is not a frame: {answer[: wire.FRAME.size]!r}")
+        if number != self.number:
+            raise self._bad(f"the answer of channel {number}")
+        record: Record = wire.RESPONSE.unpack_from(answer, wire.FRAME.size)
+        if arena_size != (0 if record[0] == Status.MALFORMED else back) or len(answer) != _HEADERS + arena_size:
+            raise self._bad(f"{len(answer) - _HEADERS} bytes of arena, announced {arena_size}, asked for {back}")
+        return record, memoryview(answer)[_HEADERS:]
+
+    def _bad(self, what: str) -> WireError:
+        url = self._transport.endpoint.url
+        return WireError(f"the gateway {url} sent {what} for channel {self.number}; the call may have run")
+
+    def reserve(self, size: int) -> None:
+        needed = self.arena.top + size
+        if needed <= len(self.arena.view):
+            return
+        timeout = self._transport.endpoint.timeout
+        try:
+            opened = self._connection.ask(f"{self._path}/arena", ArenaNeeded(size=needed), ChannelOpened, timeout)
+        except WinbridgeError as error:
+            self._transport.notice(error)
+            raise
+        if opened.arena_size < needed:
+            raise self._bad(f"an arena of {opened.arena_size} bytes, {needed} were asked for,")
+        self.arena = Arena(memoryview(bytearray(opened.arena_size)), opened.arena)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._connection.close()
+            self._transport.detach(self.number)
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,250 @@
+"""How a ctypes type lies in memory on Windows, and how its bytes are converted from and to the host's.
+
+Sizes and alignments follow the Microsoft compilers (LLP64 for win64, ILP32 for win32): long has 4
+bytes, wchar_t 2, pointers 8 or 4. A type is flattened once into *moves*: runs of bytes that are
+copied, and runs of numbers whose width differs. Sources: "x64 ABI: types and storage", "C++ bit
+fields" and "pack pragma" (Microsoft Learn).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any, NamedTuple
+
+from winbridge.core.errors import PrototypeError
+from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Text, merged
+
+SIZES = {
+    "b": 1, "B": 1, "c": 1, "?": 1, "h": 2, "H": 2, "u": 2, "v": 2, "i": 4, "I": 4, "l": 4, "L": 4,
+    "f": 4, "q": 8, "Q": 8, "d": 8, "g": 8,
+}  # fmt: skip
+POINTERS = "PzZXO"
+POINTER_SIZES = {"win64": 8, "win32": 4}
+_FORMATS = {"l": "i", "L": "I", "g": "d", "u": "H", "v": "h"}
+
+SimpleData: Any = ctypes._SimpleCData
+FunctionPointer: Any = ctypes.CFUNCTYPE(None).__base__
+Aggregate = ctypes.Structure | ctypes.Union
+
+
+class Field(NamedTuple):
+    """A field of a structure or union; ``bits`` is 0 unless it is a bit field, which starts at ``shift``."""
+
+    name: str
+    offset: int
+    size: int
+    type: Any
+    shift: int = 0
+    bits: int = 0
+
+
+class Layout:
+    """A type on one architecture.
+
+    Attributes:
+        size, alignment: in bytes.
+        fields: of a structure or union.
+        same: whether host and Windows have the same bytes.
+    """
+
+    def __init__(self, size: int, alignment: int, fields: tuple[Field, ...], moves: list[Move], host_size: int) -> None:
+        self.size = size
+        self.alignment = alignment
+        self.fields = fields
+        self.moves = merged(moves)
+        self.host_size = host_size
+        whole = all(isinstance(move, Copy) and move.host == move.windows for move in self.moves)
+        self.same = whole and size == host_size
+
+    def pack_into(self, target: Any, view: memoryview) -> None:
+        """Write the Windows image of a host object.
+
+        Args:
+            target: an instance of the type.
+            view: ``size`` writable bytes.
+
+        Raises:
+            OverflowError: a number does not fit its width on Windows.
+            PrototypeError: a pointer in it points to memory of this process.
+        """
+        host = host_bytes(target, self.host_size)
+        if self.same:
+            view[:] = host
+            return
+        view[:] = bytes(self.size)
+        for move in self.moves:
+            move.pack(host, view)
+
+    def unpack_from(self, target: Any, view: memoryview) -> None:
+        """Update a host object from its Windows image.
+
+        Raises:
+            PrototypeError: the DLL wrote a pointer where Python would follow it in this process.
+        """
+        host = host_bytes(target, self.host_size)
+        if self.same:
+            host[:] = view
+            return
+        for move in self.moves:
+            move.unpack(view, host)
+
+
+def host_bytes(target: Any, size: int) -> memoryview:
+    """The memory of a ctypes object; valid as long as the object."""
+    return memoryview((ctypes.c_ubyte * size).from_address(ctypes.addressof(target))).cast("B")
+
+
+def simple_format(kind: Any, arch: str) -> str | None:
+    """The ``struct`` code of a simple type as wide as on Windows, None for what has none (py_object)."""
+    code = kind._type_
+    if code in POINTERS or getattr(kind, "pointer_wide", False):
+        pointer = "Q" if arch == "win64" else "I"
+        return None if code == "O" else pointer.lower() if code == "q" else pointer
+    return _FORMATS.get(code, code)
+
+
+@cache
+def layout(kind: Any, arch: str) -> Layout:
+    """The layout of a ctypes type.
+
+    Args:
+        kind: a class of ctypes or of winbridge.ctypes.
+        arch: ``win64`` or ``win32``.
+
+    Raises:
+        PrototypeError: it is no ctypes type, or has no fields yet.
+    """
+    if isinstance(kind, type):
+        if issubclass(kind, SimpleData):
+            return _simple(kind, arch)
+        if issubclass(kind, ctypes._Pointer | FunctionPointer):
+            return _pointer(kind, arch)
+        if issubclass(kind, ctypes.Array):
+            return _array(kind, arch)
+        if issubclass(kind, Aggregate):
+            return _aggregate(kind, arch)
+    raise PrototypeError(f"{kind!r} is not a ctypes type: it has no layout in memory")
+
+
+def _simple(kind: Any, arch: str) -> Layout:
+    code, host = kind._type_, ctypes.sizeof(kind)
+    if code in POINTERS:
+        return _pointer(kind, arch)
+    if getattr(kind, "pointer_wide", False):
+        size = POINTER_SIZES[arch]
+        return Layout(size, size, (), [_number(code, size, host)], host)
+    size = SIZES[code]
+    return Layout(size, size, (), [_number(code, size, host)], host)
+
+
+def _number(code: str, size: int, host: int) -> Move:
+    if size == host:
+        return Copy(0, 0, size)
+    if code == "u":
+        return Text(0, 0, 1)
+    if code == "g":
+        raise PrototypeError("the host's c_longdouble has no counterpart on Windows: use winbridge.ctypes.c_longdouble")
+    return Numbers(0, 0, 1, host, size, code in "lq")
+
+
+def _pointer(kind: Any, arch: str) -> Layout:
+    size = POINTER_SIZES[arch]
+    void = getattr(kind, "_type_", None) == "P"
+    return Layout(size, size, (), [Pointers(0, 0, 1, size, void, kind.__name__)], ctypes.sizeof(kind))
+
+
+def _array(kind: Any, arch: str) -> Layout:
+    item, length = layout(kind._type_, arch), kind._length_
+    moves: list[Move] = []
+    for move in item.moves if length else ():
+        repeated = move.repeated(length, item.host_size, item.size)
+        moves += repeated if repeated is not None else _unrolled(move, item, length)
+    return Layout(item.size * length, item.alignment, (), moves, ctypes.sizeof(kind))
+
+
+def _unrolled(move: Move, item: Layout, length: int) -> list[Move]:
+    return [move.moved(index * item.host_size, index * item.size) for index in range(length)]
+
+
+def _aggregate(kind: Any, arch: str) -> Layout:
+    building = _Building(kind, arch)
+    for definition in kind.__dict__.get("_fields_", ()):
+        building.add(*definition)
+    return building.layout()
+
+
+class _Building:
+    """A structure or union under construction, one field after the other."""
+
+    def __init__(self, kind: Any, arch: str) -> None:
+        self.kind = kind
+        self.arch = arch
+        self.union = issubclass(kind, ctypes.Union)
+        self.pack = getattr(kind, "_pack_", 0)
+        base = next((parent for parent in kind.__mro__[1:] if "_fields_" in parent.__dict__), None)
+        inherited = layout(base, arch) if base is not None else None
+        self.fields = list(inherited.fields) if inherited else []
+        self.moves = list(inherited.moves) if inherited else []
+        self.size = inherited.size if inherited else 0
+        self.alignment = inherited.alignment if inherited else 1
+        self.unit: tuple[int, int, int] | None = None  # of bit fields: offset, size, bits in use
+
+    def add(self, name: str, kind: Any, bits: int = 0) -> None:
+        inner = layout(kind, self.arch)
+        alignment = min(inner.alignment, self.pack) if self.pack else inner.alignment
+        self.alignment = max(self.alignment, alignment)
+        if bits:
+            self._add_bits(name, kind, inner, alignment, bits)
+            return
+        self.unit = None
+        offset = self._place(inner.size, alignment)
+        self.fields.append(Field(name, offset, inner.size, kind))
+        host = getattr(self.kind, name).offset
+        self.moves += [self._oriented(move).moved(host, offset).named(name) for move in inner.moves]
+
+    def _place(self, size: int, alignment: int) -> int:
+        if self.union:
+            self.size = max(self.size, size)
+            return 0
+        offset = -(-self.size // alignment) * alignment
+        self.size = offset + size
+        return offset
+
+    def _add_bits(self, name: str, kind: Any, inner: Layout, alignment: int, bits: int) -> None:
+        """A bit field shares a unit with its predecessor when the declared sizes agree and it fits."""
+        if self.union or self.unit is None or self.unit[1] != inner.size or self.unit[2] + bits > 8 * inner.size:
+            self.unit = (self._place(inner.size, alignment), inner.size, 0)
+        offset, size, shift = self.unit
+        self.unit = (offset, size, shift + bits)
+        self.fields.append(Field(name, offset, size, kind, shift, bits))
+        descriptor = getattr(self.kind, name)
+        host_bits, host_shift = descriptor.size >> 16, descriptor.size & 0xFFFF
+        swapped = hasattr(self.kind, "_swappedbytes_")
+        self.moves.append(
+            Bits(descriptor.offset, offset, ctypes.sizeof(kind), size, host_shift, self._shift(shift, size, bits), host_bits, swapped)
+        )
+
+    def _shift(self, shift: int, size: int, bits: int) -> int:
+        """Big-endian units fill from their most significant bit."""
+        return 8 * size - bits - shift if hasattr(self.kind, "_swappedbytes_") else shift
+
+    def _oriented(self, move: Move) -> Move:
+        return move.swapped() if hasattr(self.kind, "_swappedbytes_") else move
+
+    def layout(self) -> Layout:
+        size = -(-self.size // self.alignment) * self.alignment
+        fields, moves = self.fields, self.moves
+        host = ctypes.sizeof(self.kind)
+        if self.union and size == host and all(isinstance(move, Copy) for move in moves):
+            moves = [Copy(0, 0, size)]
+        elif self.union and moves:
+            moves = [_widest(moves)] if any(not isinstance(move, Copy) for move in moves) else moves
+        elif not self.union and size == host and all(isinstance(move, Copy) and move.host == move.windows for move in moves):
+            moves = [Copy(0, 0, size)]  # padding too: one copy instead of several
+        return Layout(size, self.alignment, tuple(fields), moves, host)
+
+
+def _widest(moves: list[Move]) -> Move:
+    """Of a union whose members convert differently only one can be right; the largest is taken."""
+    return max(moves, key=lambda move: move.bytes)

@@ -1,0 +1,270 @@
+"""Moves: how a run of a host object's bytes becomes a run of Windows bytes, and back.
+
+Each has ``host`` and ``windows``, the offsets where it starts on either side.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Protocol
+
+from winbridge.core.errors import PrototypeError
+
+_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+
+
+class Move(Protocol):
+    """One run."""
+
+    @property
+    def host(self) -> int: ...
+    @property
+    def windows(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """How many bytes it has on Windows."""
+
+    def moved(self, host: int, windows: int) -> Move:
+        """The same run, further on."""
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        """The run of an array of items that consist of this alone; None if there are others between."""
+
+    def swapped(self) -> Move:
+        """The same run in a structure of the other byte order."""
+
+    def named(self, name: str) -> Move:
+        """The same run as part of a field, for messages."""
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        """Host to Windows."""
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        """Windows to host."""
+
+
+class Copy(NamedTuple):
+    """Bytes that are the same on both sides."""
+
+    host: int
+    windows: int
+    bytes: int
+
+    def moved(self, host: int, windows: int) -> Copy:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        return [self._replace(bytes=self.bytes * count)] if host_size == size == self.bytes else None
+
+    def swapped(self) -> Copy:
+        return self
+
+    def named(self, name: str) -> Copy:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        view[self.windows : self.windows + self.bytes] = host[self.host : self.host + self.bytes]
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        host[self.host : self.host + self.bytes] = view[self.windows : self.windows + self.bytes]
+
+
+class Numbers(NamedTuple):
+    """Integers whose width differs: long, and what is as wide as a pointer."""
+
+    host: int
+    windows: int
+    count: int
+    host_width: int
+    width: int
+    signed: bool
+    order: str = "<"
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.width
+
+    def moved(self, host: int, windows: int) -> Numbers:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        whole = host_size == self.count * self.host_width and size == self.bytes
+        return [self._replace(count=self.count * count)] if whole else None
+
+    def swapped(self) -> Numbers:
+        return self._replace(order=">")
+
+    def named(self, name: str) -> Numbers:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        values = struct.unpack_from(f"{self.order}{self.count}{_CODES[self.host_width]}", host, self.host)
+        code = f"{self.order}{self.count}{_CODES[self.width]}"
+        try:
+            struct.pack_into(code, view, self.windows, *values)
+        except struct.error:
+            struct.pack_into(code, view, self.windows, *map(self._narrow, values))
+
+    def _narrow(self, value: int) -> int:
+        """A number is let through when it is one of that width, signed or not."""
+        half = 1 << (8 * self.width - 1)
+        if not -half <= value < 2 * half:
+            raise OverflowError(
+                f"{value} does not fit the {self.width} bytes that it has on Windows: long has 4 there."
+                " For 64 bits use winbridge.ctypes.c_longlong or c_ulonglong (Linux has one class for both)"
+            )
+        return value - 2 * half if value >= half else value
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        code = _CODES[self.width] if self.signed else _CODES[self.width].upper()
+        values = struct.unpack_from(f"{self.order}{self.count}{code}", view, self.windows)
+        struct.pack_into(f"{self.order}{self.count}{_CODES[self.host_width]}", host, self.host, *values)
+
+
+class Text(NamedTuple):
+    """wchar_t: 4 bytes on the host (UTF-32), 2 on Windows (UTF-16)."""
+
+    host: int
+    windows: int
+    count: int
+
+    @property
+    def bytes(self) -> int:
+        return 2 * self.count
+
+    def moved(self, host: int, windows: int) -> Text:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        return [self._replace(count=self.count * count)] if host_size == 4 * self.count else None
+
+    def swapped(self) -> Text:
+        return self
+
+    def named(self, name: str) -> Text:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        source = bytes(host[self.host : self.host + 4 * self.count])
+        data = source.decode("utf-32-le", "surrogatepass").encode("utf-16-le", "surrogatepass")
+        if any(data[self.bytes :]):
+            raise ValueError(f"the text does not fit {self.count} UTF-16 units")
+        view[self.windows : self.windows + self.bytes] = data[: self.bytes]
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        data = bytes(view[self.windows : self.windows + self.bytes])
+        text = data.decode("utf-16-le", "surrogatepass").encode("utf-32-le", "surrogatepass")
+        host[self.host : self.host + 4 * self.count] = text.ljust(4 * self.count, b"\0")
+
+
+class Pointers(NamedTuple):
+    """Pointers. Only ``void *`` is a mere number (handles are); the others mean memory of one side."""
+
+    host: int
+    windows: int
+    count: int
+    width: int
+    void: bool
+    name: str
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.width
+
+    def moved(self, host: int, windows: int) -> Pointers:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        whole = host_size == 8 * self.count and size == self.bytes
+        return [self._replace(count=self.count * count)] if whole else None
+
+    def swapped(self) -> Pointers:
+        return self
+
+    def named(self, name: str) -> Pointers:
+        return self._replace(name=f"field {name!r} ({self.name})" if not self.name.startswith("field") else self.name)
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        for index, value in enumerate(struct.unpack_from(f"<{self.count}Q", host, self.host)):
+            if value and not self.void:
+                raise PrototypeError(
+                    f"{self.name} points to memory of this process: pointers inside of structures and arrays"
+                    " cannot be passed yet; use c_void_p and session.memory"
+                )
+            self._put(view, index, value)
+
+    def _put(self, view: memoryview, index: int, value: int) -> None:
+        mask = (1 << 8 * self.width) - 1
+        if value & ~mask and value >> 8 * self.width != 0xFFFFFFFF:  # sign-extended handles are fine
+            raise OverflowError(f"{self.name}: {value:#x} does not fit a pointer of {self.width} bytes")
+        struct.pack_into("<Q" if self.width == 8 else "<I", view, self.windows + index * self.width, value & mask)
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        values = struct.unpack_from(f"<{self.count}{'Q' if self.width == 8 else 'I'}", view, self.windows)
+        if any(values) and not self.void:
+            raise PrototypeError(
+                f"{self.name}: the DLL wrote a Windows address there, which cannot be followed in this process yet;"
+                " declare it as c_void_p and read with session.memory"
+            )
+        struct.pack_into(f"<{self.count}Q", host, self.host, *values)
+
+
+class Bits(NamedTuple):
+    """A bit field, whose unit may lie elsewhere and be filled otherwise."""
+
+    host: int
+    windows: int
+    host_width: int
+    width: int
+    host_shift: int
+    shift: int
+    bits: int
+    big: bool
+
+    @property
+    def bytes(self) -> int:
+        return self.width
+
+    def moved(self, host: int, windows: int) -> Bits:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        return None
+
+    def swapped(self) -> Bits:
+        return self
+
+    def named(self, name: str) -> Bits:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        self._put(view, self.windows, self.width, self.shift, self._get(host, self.host, self.host_width, self.host_shift))
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        self._put(host, self.host, self.host_width, self.host_shift, self._get(view, self.windows, self.width, self.shift))
+
+    def _get(self, memory: memoryview, offset: int, width: int, shift: int) -> int:
+        unit = int.from_bytes(memory[offset : offset + width], "big" if self.big else "little")
+        return unit >> shift & ((1 << self.bits) - 1)
+
+    def _put(self, memory: memoryview, offset: int, width: int, shift: int, value: int) -> None:
+        order: str = "big" if self.big else "little"
+        unit = int.from_bytes(memory[offset : offset + width], order)  # type: ignore[arg-type]
+        unit = unit & ~(((1 << self.bits) - 1) << shift) | value << shift
+        memory[offset : offset + width] = unit.to_bytes(width, order)  # type: ignore[arg-type]
+
+
+def merged(moves: list[Move]) -> list[Move]:
+    """Neighbouring copies as one."""
+    result: list[Move] = []
+    for move in moves:
+        last = result[-1] if result else None
+        if isinstance(move, Copy) and isinstance(last, Copy) and _adjacent(last, move):
+            result[-1] = last._replace(bytes=last.bytes + move.bytes)
+        else:
+            result.append(move)
+    return result
+
+
+def _adjacent(first: Copy, second: Copy) -> bool:
+    return first.host + first.bytes == second.host and first.windows + first.bytes == second.windows

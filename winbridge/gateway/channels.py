@@ -1,0 +1,88 @@
+"""A client's channel at the gateway: one request at a time, closed by whoever holds it last."""
+
+from __future__ import annotations
+
+import threading
+
+from winbridge.core.errors import ConnectError
+from winbridge.core.transport.contract import Channel
+from winbridge.core.transport.problem import Kind
+from winbridge.gateway.frames import parse
+from winbridge.gateway.problems import Problem
+
+
+class HostedChannel:
+    """A channel of a session's agent.
+
+    Its memory must not go away under a call, so one that is given up in the middle of a call
+    is closed by that call's thread, when the call ends or the agent does.
+
+    Args:
+        number: its name in paths.
+        channel: the local one.
+    """
+
+    def __init__(self, number: int, channel: Channel) -> None:
+        self.number = number
+        self._channel = channel
+        self._turn = threading.Lock()
+        self._spent = False
+
+    def acquire(self) -> None:
+        """Take the turn.
+
+        Raises:
+            Problem: another request has it.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise Problem(409, Kind.CHANNEL_BUSY, f"channel {self.number} is in a call: use one channel a thread")
+
+    def release(self) -> None:
+        """Give the turn back."""
+        self._turn.release()
+        if self._spent:
+            self.close()
+
+    def exchange(self, body: bytes, timeout: float | None) -> bytes:
+        """Check one request and let the agent answer it; the caller has the turn.
+
+        Raises:
+            Problem: the body breaks a rule; the channel can go on.
+            WinbridgeError: as of ``Channel.exchange``; the channel is spent.
+        """
+        request = parse(body, self.number)
+        request.place(self._channel.arena)
+        try:
+            record = self._channel.exchange(request.message, timeout)
+        except BaseException:
+            self._spent = True
+            raise
+        return request.answer(self.number, self._channel.arena, record)
+
+    def reserve(self, size: int) -> dict[str, int]:
+        """See to an arena of so many bytes; the caller has the turn.
+
+        Raises:
+            MemoryError: the agent has no room.
+        """
+        try:
+            self._channel.reserve(size)
+        except ConnectError as error:  # a segment of that size fits nowhere
+            raise MemoryError(str(error)) from error
+        return self.describe()
+
+    def describe(self) -> dict[str, int]:
+        """What a client has to know of it."""
+        arena = self._channel.arena
+        return {"channel": self.number, "arena": arena.base, "arena_size": len(arena.view)}
+
+    @property
+    def spent(self) -> bool:
+        """Whether it was given up, or failed in the middle of a call."""
+        return self._spent
+
+    def close(self) -> None:
+        """Give it up: at once, or at the end of the call that it is in."""
+        self._spent = True
+        if self._turn.acquire(blocking=False):  # kept: nobody gets another turn
+            self._channel.close()
