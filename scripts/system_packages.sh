@@ -79,7 +79,7 @@ install_wine_without_security_suite() {
         -o "Dir::State::Lists=$APT_SCRATCH/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
     )
     quietly "Package index without the security suite" apt_get "${reduced[@]}" update || return 1
-    [[ -z ${WINBRIDGE_ALLOW_DOWNGRADES:-} ]] || prefer_reduced_index
+    [[ -z ${ALLOW_DOWNGRADES:-} ]] || prefer_reduced_index
     quietly "Wine, 64 and 32 bit, from that index" \
         apt_install "${reduced[@]}" "${downgrades[@]}" wine wine64 wine32:i386
 }
@@ -96,7 +96,7 @@ report_no_wine32() {
     loud "NO 32-BIT WINE on this machine: 32-bit sessions do not work, and the 32-bit tests are reported as not run." \
         "To try again later: rm -f $NO_WINE32 && scripts/setup.sh" \
         "If the mirrors lag behind on security updates (see $LOG) and taking some back is acceptable, then with" \
-        "WINBRIDGE_ALLOW_DOWNGRADES=1 before it."
+        "ALLOW_DOWNGRADES=1 before it."
 }
 
 apt_ready() {

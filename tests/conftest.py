@@ -27,7 +27,7 @@ def pytest_report_header() -> list[str]:
     archs = [arch for arch in ("win64", "win32") if wine.supports(arch)]
     version = wine.version(wine.find_loader(config, "win64"))
     ours = f"winbridge {winbridge.__version__} ({winbridge.__impl__})"
-    return [f"{ours}, {version}, {' '.join(archs)}, prefix {config.prefix}"]
+    return [f"{ours}, Wine {version}, {' '.join(archs)}, prefix {config.prefix}"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

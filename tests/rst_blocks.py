@@ -1,4 +1,7 @@
-"""The code blocks of a reStructuredText page, and how each kind is run."""
+"""The code blocks of a reStructuredText page, and how each kind is run.
+
+``python -m tests.rst_blocks PAGE`` runs them all, in the working directory, as one program.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from typing import Any, NamedTuple
 
 DIRECTIVE = re.compile(r"^( *)\.\. code-block:: (\w+)$")
 FLAGS = doctest.ELLIPSIS | doctest.REPORT_UDIFF
+
+
+RUNNABLE = ("python", "pycon", "console")
 
 
 class Block(NamedTuple):
@@ -54,14 +60,30 @@ def run_pycon(path: Path, block: Block, names: dict[str, Any]) -> None:
     assert not report, "".join(report)
 
 
-def run_console(path: Path, block: Block, folder: Path) -> None:
+def run_console(path: Path, block: Block) -> None:
     """Run each ``$ winbridge ...`` line and compare what it prints with the lines below it."""
     for command, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
         program, *arguments = shlex.split(command)
         assert program == "winbridge", f"{path}: {command!r} is not run"
         printed = subprocess.run(
             [sys.executable, "-m", program, *arguments],
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         ).stdout  # fmt: skip
         same = doctest.OutputChecker().check_output(expected.rstrip() + "\n", printed.rstrip() + "\n", FLAGS)
         assert same, f"{path}: {command}\nexpected:\n{expected}\nprinted:\n{printed}"
+
+
+def run_page(path: Path) -> None:
+    """Run the blocks of a page in order; the Python ones share their names."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(path):
+        if block.language == "python":
+            run_python(path, block, names)
+        elif block.language == "pycon":
+            run_pycon(path, block, names)
+        elif block.language == "console":
+            run_console(path, block)
+
+
+if __name__ == "__main__":
+    run_page(Path(sys.argv[1]))

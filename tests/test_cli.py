@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -242,3 +244,30 @@ def test_serve_with_an_empty_token(tmp_path: Path) -> None:
     done = run("serve", "--token-file", str(token))
     assert done.exit_code == 1
     assert f"the token file {token} is empty" in done.output
+
+
+@wine
+@pytest.mark.win64
+def test_serve_gives_sessions_to_who_has_the_token() -> None:
+    command = [sys.executable, "-m", "winbridge", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            token = server.stdout.readline().removeprefix("token: ").strip()
+            url = re.search(r"http://127\.0\.0\.1:\d+", server.stdout.readline())[0]
+            with pytest.raises(winbridge.ConnectError, match="token"):
+                winbridge.GatewaySession(url, token="wrong")
+            with winbridge.GatewaySession(url, token=token) as session:
+                assert winbridge.load_dll("kernel32", session=session).MulDiv(6, 7, 1) == 42
+        finally:
+            server.terminate()
+    assert server.returncode in (0, -signal.SIGTERM)
+
+
+def test_serve_takes_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from winbridge.gateway import server
+
+    given = []
+    monkeypatch.setattr(server, "serve", lambda *arguments: given.extend(arguments))
+    (tmp_path / "token").write_text("a secret\n")
+    assert run("serve", "--token-file", str(tmp_path / "token"), "--host", "::1", "--port", "1").exit_code == 0
+    assert given == ["::1", 1, "a secret"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,12 +16,11 @@ from tests import rst_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-RUNNABLE = ("python", "pycon", "console")
 PAGES = [ROOT / "README.rst", *sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)]
 
 
 def runnable(page: Path) -> list[rst_blocks.Block]:
-    return [block for block in rst_blocks.blocks(page) if block.language in RUNNABLE]
+    return [block for block in rst_blocks.blocks(page) if block.language in rst_blocks.RUNNABLE]
 
 
 def parameters() -> list[object]:
@@ -32,23 +32,20 @@ def parameters() -> list[object]:
     return found
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the code of a page runs: a folder with the DLLs that the pages speak of."""
-    shutil.copytree(ROOT / ".cache" / "dlls", tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("page", parameters())
-def test_code_blocks(page: Path, folder: Path) -> None:
-    names: dict[str, object] = {"__name__": "__main__"}
-    for block in runnable(page):
-        if block.language == "console":
-            rst_blocks.run_console(page, block, folder)
-        else:
-            run = rst_blocks.run_python if block.language == "python" else rst_blocks.run_pycon
-            run(page, block, names)
+def test_code_blocks(page: Path, tmp_path: Path) -> None:
+    """In a process and a folder of their own; the folder has the DLLs that the pages speak of."""
+    shutil.copytree(ROOT / ".cache" / "dlls", tmp_path, dirs_exist_ok=True)
+    command = [sys.executable, "-m", "tests.rst_blocks", str(page)]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:
@@ -73,7 +70,7 @@ def test_a_wrong_output_of_a_command_is_noticed(tmp_path: Path) -> None:
     )
     (block,) = rst_blocks.blocks(page)
     with pytest.raises(AssertionError, match="winbridge --help"):
-        rst_blocks.run_console(page, block, tmp_path)
+        rst_blocks.run_console(page, block)
 
 
 def test_every_public_name_is_in_the_reference() -> None:

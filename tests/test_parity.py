@@ -20,38 +20,30 @@ import pytest
 import winbridge
 from tests import parity_cases
 from tests.conftest import ROOT
+from winbridge import ctypes as winbridge_types
 from winbridge.core import paths, wine
 from winbridge.core.config import Config
 from winbridge.core.prefix import ensure
 
 pytestmark = pytest.mark.wine
 PYTHONS = ROOT / ".cache" / "windows-python"
+TYPES = {"standard": ctypes, "winbridge": winbridge_types}
 NO_PYTHON = "NO WINDOWS PYTHON in {}: PARITY WITH ctypes IS NOT TESTED. Make one: python scripts/windows_python.py"
 
 
-class _LongLong(ctypes._SimpleCData):
-    _type_ = "q"
-
-
-class _UnsignedLongLong(ctypes._SimpleCData):
-    _type_ = "Q"
-
-
-_LongLong.__name__, _UnsignedLongLong.__name__ = "c_longlong", "c_ulonglong"
-
-
 class Bridged:
-    """The names of ctypes, for Windows, on Linux."""
+    """The names of ctypes, for Windows, on Linux: types of the standard library's ctypes, or of winbridge's."""
 
-    c_longlong = _LongLong
-    c_ulonglong = _UnsignedLongLong
+    c_longlong = winbridge_types.c_longlong  # the standard one is c_long here
+    c_ulonglong = winbridge_types.c_ulonglong
     get_last_error = staticmethod(winbridge.get_last_error)
     set_last_error = staticmethod(winbridge.set_last_error)
     get_errno = staticmethod(winbridge.get_errno)
     set_errno = staticmethod(winbridge.set_errno)
 
-    def __init__(self, arch: str) -> None:
+    def __init__(self, arch: str, types: Any) -> None:
         self.arch = arch
+        self.types = types
 
     def CDLL(self, name: str, **options: Any) -> winbridge.Dll:
         return winbridge.load_dll(name, arch=self.arch, convention="cdecl", **options)
@@ -60,7 +52,7 @@ class Bridged:
         return winbridge.load_dll(name, arch=self.arch, **options)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(ctypes, name)
+        return getattr(self.types, name)
 
 
 def on_windows(arch: str, path: Path, folder: Path) -> dict[str, Any]:
@@ -84,7 +76,7 @@ def run_with_pipes(command: list[Any], environment: dict[str, str]) -> tuple[int
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment)
     ended = os.pidfd_open(process.pid)
     said = b""
-    while (ready := select.select([reader, ended], [], [])[0]) != [ended]:
+    while select.select([reader, ended], [], [])[0] != [ended]:
         said += os.read(reader, 65536)
     for descriptor in (reader, writer, ended):
         os.close(descriptor)
@@ -92,14 +84,15 @@ def run_with_pipes(command: list[Any], environment: dict[str, str]) -> tuple[int
 
 
 @pytest.fixture(scope="module")
-def outcomes(dll_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict, dict]]:
-    """By architecture, the outcomes of all cases here and there."""
+def outcomes(dll_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+    """The outcomes of all cases by architecture and types: ours, and those of Windows."""
     found = {}
     for arch in ("win64", "win32"):
         if (PYTHONS / arch / "python.exe").exists() and wine.supports(arch):
             path = dll_folder / arch / "specimen.dll"
-            here = dict(parity_cases.run(Bridged(arch), str(path)))
-            found[arch] = here, on_windows(arch, path, tmp_path_factory.mktemp("parity"))
+            for name, types in TYPES.items():
+                found[arch, name] = dict(parity_cases.run(Bridged(arch, types), str(path)))
+            found[arch, "windows"] = on_windows(arch, path, tmp_path_factory.mktemp("parity"))
     winbridge.SessionEngine.close_all()
     return found
 
@@ -119,14 +112,15 @@ def normal(outcome: Any) -> Any:
     return text
 
 
+@pytest.mark.parametrize("types", TYPES)
 @pytest.mark.parametrize("name", parity_cases.CASES)
-def test_same_as_ctypes_on_windows(outcomes, arch, name):
-    if arch not in outcomes:
+def test_same_as_ctypes_on_windows(outcomes, arch, types, name):
+    if (arch, "windows") not in outcomes:
         pytest.skip(NO_PYTHON.format(PYTHONS / arch))
-    here, there = (normal(side[name]) for side in outcomes[arch])
-    assert "case failed" not in here and "case failed" not in there, (here, there)
-    architectures, reason = parity_cases.DELIBERATE.get(name, ((), ""))
-    if arch in architectures:
+    here, there = (normal(outcomes[arch, side][name]) for side in (types, "windows"))
+    assert not any(isinstance(side, dict) and "case failed" in side for side in (here, there)), (here, there)
+    where, reason = parity_cases.DELIBERATE.get(name, ("nowhere", ""))
+    if where in ("", arch, types):
         assert here != there, f"no longer different, take it out of DELIBERATE: {reason}"
     else:
         assert here == there

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from winbridge.core import wine
 from winbridge.core import prefix as wine_prefix
+from winbridge.core import wine
 from winbridge.core.config import Config
 from winbridge.core.paths import is_windows_path, unix_to_windows, windows_to_unix
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from types import ModuleType
 
 import click
 
@@ -31,7 +32,7 @@ def serve(host: str, port: int, token_file: Path | None) -> None:
     server.serve(host, port, token)
 
 
-def _server():  # type: ignore[no-untyped-def]
+def _server() -> ModuleType:
     try:
         from winbridge.gateway import server
     except ModuleNotFoundError as error:

@@ -50,8 +50,9 @@ class GatewaySession(SessionEngine):
         super().__init__(config, **parameters)
 
     def connect(self) -> Transport:
-        self.arch = self.config.arch or "win64"
-        return HttpTransport(self._endpoint, self.arch, self.config.timeout_start)
+        arch = self.config.arch or "win64"
+        self.arch = arch
+        return HttpTransport(self._endpoint, arch, self.config.timeout_start)
 
 
 def _address(url: str) -> str:

@@ -87,7 +87,7 @@ def windows_to_unix(path: str, prefix: StrPath) -> str:
         raise ValueError(f"{path} is relative to the working directory of drive {drive}; write {drive}\\...")
     base = _base(drive, rest, Path(prefix))
     # Windows folds "." and ".." away in the text, before it looks at any file.
-    names = [name for name in ntpath.normpath("\\" + rest).split("\\") if name]
+    names = [name for name in ntpath.normpath("\\" + rest.lstrip("\\")).split("\\") if name]
     return _existing(base, names) if drive or rest.startswith("\\") else _existing_relative(base, rest)
 
 

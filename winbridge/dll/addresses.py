@@ -14,7 +14,7 @@ from winbridge.dll.scalars import CArgument, SimpleData, pointer_code, wrap
 FunctionPointer: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
 HAVE_ADDRESS = (ctypes.Array, ctypes._Pointer, CArgument, FunctionPointer)
 
-_CDATA = (ctypes.Array, ctypes.Structure, ctypes.Union, SimpleData, ctypes._Pointer)
+_CDATA = ctypes.Array | ctypes.Structure | ctypes.Union | SimpleData | ctypes._Pointer
 
 Address = int | Place
 
@@ -92,7 +92,7 @@ def _keepalives(objects: Any) -> list[Any]:
             waiting.extend(item.values())
         elif isinstance(item, _CDATA):
             waiting.append(item._objects)
-    return [item for item in found.values() if isinstance(item, bytes) or isinstance(item, _CDATA)]
+    return [item for item in found.values() if isinstance(item, bytes | _CDATA)]
 
 
 def _covers(target: Any, start: int) -> bool:
@@ -104,14 +104,17 @@ def _address_of_bytes(data: bytes) -> int:
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
-def remote(argument: RemotePointer, kind: Any, arch: str) -> None:
-    """Check that a pointer from the Windows side may be passed where ``kind`` is declared.
+def remote(argument: RemotePointer, kind: Any, blocks: Blocks) -> Address:
+    """The address that a pointer from the Windows side holds.
 
     Raises:
-        TypeError: it points to something else; the text is that of ctypes.
+        TypeError: ``kind`` is declared, and that is something else; the text is that of ctypes.
+        PrototypeError: it points into the memory of another session.
     """
-    if kind is None or kind is ctypes.c_void_p or issubclass(argument.kind, kind) or _is_text(argument.kind, kind):
-        return
+    if argument and argument.session is not blocks.session:
+        raise PrototypeError(f"{argument!r} is of another session, {argument.session.name}: it means nothing here")
+    if kind in (None, ctypes.c_void_p) or issubclass(argument.kind, kind) or _is_text(argument.kind, kind):
+        return argument.address
     raise TypeError(f"expected {kind.__name__} instance instead of {argument.kind.__name__}")
 
 

@@ -62,21 +62,12 @@ def slot(argument: Any, kind: Any, position: int, arch: str) -> Slot:
         ctypes.ArgumentError, TypeError: it cannot be passed.
     """
     if isinstance(argument, RemotePointer):
-        addresses.remote(argument, kind, arch)
-        return Slot(pointer_code(arch), _remote_encoder(kind, arch))
+        return Slot(pointer_code(arch), lambda value, blocks: addresses.remote(value, kind, blocks))
     if kind is None:
         return _untyped(argument, position, arch)
     if not is_simple(kind):
         return _judged(argument, kind, position, arch)
     return _pointer_like(argument, kind, position, arch) if kind._type_ in "zZP" else _number(argument, kind, arch)
-
-
-def _remote_encoder(kind: Any, arch: str) -> Encoder:
-    def encode(argument: Any, blocks: Blocks) -> Value:
-        addresses.remote(argument, kind, arch)
-        return wrap(pointer_code(arch), argument.address)
-
-    return encode
 
 
 def _untyped(argument: Any, position: int, arch: str) -> Slot:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from inspect import getattr_static
 from types import BuiltinMethodType
 from typing import Any
 
@@ -72,7 +73,7 @@ def compiled(
 def _step(argument: Any, kind: Any) -> Step | None:
     if _is_custom(kind):
         return kind.from_param  # type: ignore[no-any-return]
-    if not isinstance(argument, _PLAIN) and hasattr(argument, "_as_parameter_"):
+    if not isinstance(argument, _PLAIN) and _has_as_parameter(argument):
         return _as_parameter
     return None
 
@@ -80,6 +81,11 @@ def _step(argument: Any, kind: Any) -> Step | None:
 def _is_custom(kind: Any) -> bool:
     """Whether ``from_param`` is not the one that a ctypes type is born with."""
     return kind is not None and not isinstance(kind.from_param, BuiltinMethodType)
+
+
+def _has_as_parameter(argument: Any) -> bool:
+    """A property is not evaluated for this: it may count how often it is."""
+    return getattr_static(argument, "_as_parameter_", None) is not None or hasattr(argument, "_as_parameter_")
 
 
 def _as_parameter(argument: Any) -> Any:

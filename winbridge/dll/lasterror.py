@@ -54,5 +54,5 @@ def _checked(value: int) -> int:
     """
     value = operator.index(value)
     if not -(1 << 31) <= value < 1 << 31:
-        raise OverflowError(f"signed integer is {'less than minimum' if value < 0 else 'greater than maximum'}")
+        raise OverflowError("Python int too large to convert to C long")
     return value

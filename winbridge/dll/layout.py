@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from winbridge.core.errors import PrototypeError
-from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Text, merged
+from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal, Text, merged
+from winbridge.dll.overlap import overlaid
 
 SIZES = {
     "b": 1, "B": 1, "c": 1, "?": 1, "h": 2, "H": 2, "u": 2, "v": 2, "i": 4, "I": 4, "l": 4, "L": 4,
@@ -104,7 +105,6 @@ def simple_format(kind: Any, arch: str) -> str | None:
     return _FORMATS.get(code, code)
 
 
-@cache
 def layout(kind: Any, arch: str) -> Layout:
     """The layout of a ctypes type.
 
@@ -115,6 +115,13 @@ def layout(kind: Any, arch: str) -> Layout:
     Raises:
         PrototypeError: it is no ctypes type, or has no fields yet.
     """
+    if isinstance(kind, type) and issubclass(kind, Aggregate) and not hasattr(kind, "_fields_"):
+        raise PrototypeError(f"{kind.__name__} has no fields yet: set its _fields_ first")
+    return _layout(kind, arch)
+
+
+@cache
+def _layout(kind: Any, arch: str) -> Layout:
     if isinstance(kind, type):
         if issubclass(kind, SimpleData):
             return _simple(kind, arch)
@@ -131,21 +138,20 @@ def _simple(kind: Any, arch: str) -> Layout:
     code, host = kind._type_, ctypes.sizeof(kind)
     if code in POINTERS:
         return _pointer(kind, arch)
-    if getattr(kind, "pointer_wide", False):
-        size = POINTER_SIZES[arch]
-        return Layout(size, size, (), [_number(code, size, host)], host)
-    size = SIZES[code]
-    return Layout(size, size, (), [_number(code, size, host)], host)
+    size = POINTER_SIZES[arch] if getattr(kind, "pointer_wide", False) else SIZES[code]
+    return Layout(size, size, (), [_number(kind, size, host)], host)
 
 
-def _number(code: str, size: int, host: int) -> Move:
+def _number(kind: Any, size: int, host: int) -> Move:
+    code = kind._type_
     if size == host:
         return Copy(0, 0, size)
     if code == "u":
         return Text(0, 0, 1)
     if code == "g":
-        raise PrototypeError("the host's c_longdouble has no counterpart on Windows: use winbridge.ctypes.c_longdouble")
-    return Numbers(0, 0, 1, host, size, code in "lq")
+        return Reals(0, 0)
+    big = getattr(kind, "__ctype_be__", None) is kind
+    return Numbers(0, 0, 1, host, size, code in "lq", ">" if big else "<")
 
 
 def _pointer(kind: Any, arch: str) -> Layout:
@@ -157,6 +163,8 @@ def _pointer(kind: Any, arch: str) -> Layout:
 def _array(kind: Any, arch: str) -> Layout:
     item, length = layout(kind._type_, arch), kind._length_
     moves: list[Move] = []
+    if length and getattr(kind._type_, "_type_", None) == "u":
+        return Layout(item.size * length, item.alignment, (), [Text(0, 0, length)], ctypes.sizeof(kind))
     for move in item.moves if length else ():
         repeated = move.repeated(length, item.host_size, item.size)
         moves += repeated if repeated is not None else _unrolled(move, item, length)
@@ -185,7 +193,12 @@ class _Building:
         base = next((parent for parent in kind.__mro__[1:] if "_fields_" in parent.__dict__), None)
         inherited = layout(base, arch) if base is not None else None
         self.fields = list(inherited.fields) if inherited else []
+        self.inherited = len(self.fields)
         self.moves = list(inherited.moves) if inherited else []
+        self.members: list[list[Move]] = [list(self.moves)] if inherited else []
+        names = [definition[0] for definition in kind.__dict__.get("_fields_", ())]
+        self.renamed = len(set(names)) < len(names)
+        self.host = _renamed(kind) if self.renamed else kind
         self.size = inherited.size if inherited else 0
         self.alignment = inherited.alignment if inherited else 1
         self.unit: tuple[int, int, int] | None = None  # of bit fields: offset, size, bits in use
@@ -194,14 +207,26 @@ class _Building:
         inner = layout(kind, self.arch)
         alignment = min(inner.alignment, self.pack) if self.pack else inner.alignment
         self.alignment = max(self.alignment, alignment)
+        if bits > 8 * inner.size:
+            raise PrototypeError(
+                f"bit field {name!r} has {bits} bits, but {kind.__name__} has {8 * inner.size} on Windows"
+            )
         if bits:
             self._add_bits(name, kind, inner, alignment, bits)
             return
         self.unit = None
         offset = self._place(inner.size, alignment)
         self.fields.append(Field(name, offset, inner.size, kind))
-        host = getattr(self.kind, name).offset
-        self.moves += [self._oriented(move).moved(host, offset).named(name) for move in inner.moves]
+        host = self._descriptor(name).offset
+        self._append([move.moved(host, offset).named(name) for move in inner.moves])
+
+    def _descriptor(self, name: str) -> Any:
+        """Where the host has the field; of several fields with one name, the one that is being added."""
+        return getattr(self.host, f"_{len(self.fields) - 1 - self.inherited}" if self.renamed else name)
+
+    def _append(self, moves: list[Move]) -> None:
+        self.members.append(moves)
+        self.moves += moves
 
     def _place(self, size: int, alignment: int) -> int:
         if self.union:
@@ -215,36 +240,42 @@ class _Building:
         """A bit field shares a unit with its predecessor when the declared sizes agree and it fits."""
         if self.union or self.unit is None or self.unit[1] != inner.size or self.unit[2] + bits > 8 * inner.size:
             self.unit = (self._place(inner.size, alignment), inner.size, 0)
-        offset, size, shift = self.unit
-        self.unit = (offset, size, shift + bits)
-        self.fields.append(Field(name, offset, size, kind, shift, bits))
-        descriptor = getattr(self.kind, name)
-        host_bits, host_shift = descriptor.size >> 16, descriptor.size & 0xFFFF
+        offset, size, used = self.unit
+        self.unit = (offset, size, used + bits)
+        shift = self._shift(used, size, bits)
+        self.fields.append(Field(name, offset, size, kind, used, bits))
+        self._append([self._bits(name, kind, offset, size, shift, bits)])
+
+    def _bits(self, name: str, kind: Any, offset: int, size: int, shift: int, bits: int) -> Move:
+        descriptor, width = self._descriptor(name), ctypes.sizeof(kind)
+        host_shift = descriptor.size & 0xFFFF
+        if (descriptor.offset, width, host_shift) == (offset, size, shift):
+            return Copy(offset, offset, size)
+        if host_shift + bits > 8 * width:
+            return Refusal(
+                descriptor.offset, offset, size,
+                f"bit field {name!r} of {self.kind.__name__}: this Python's ctypes loses its bits, because its type"
+                " differs in size from its neighbour's; give neighbouring bit fields one type",
+            )  # fmt: skip
         swapped = hasattr(self.kind, "_swappedbytes_")
-        self.moves.append(
-            Bits(descriptor.offset, offset, ctypes.sizeof(kind), size, host_shift, self._shift(shift, size, bits), host_bits, swapped)
-        )
+        return Bits(descriptor.offset, offset, width, size, host_shift, shift, bits, swapped)
 
     def _shift(self, shift: int, size: int, bits: int) -> int:
         """Big-endian units fill from their most significant bit."""
         return 8 * size - bits - shift if hasattr(self.kind, "_swappedbytes_") else shift
 
-    def _oriented(self, move: Move) -> Move:
-        return move.swapped() if hasattr(self.kind, "_swappedbytes_") else move
-
     def layout(self) -> Layout:
         size = -(-self.size // self.alignment) * self.alignment
         fields, moves = self.fields, self.moves
         host = ctypes.sizeof(self.kind)
-        if self.union and size == host and all(isinstance(move, Copy) for move in moves):
-            moves = [Copy(0, 0, size)]
-        elif self.union and moves:
-            moves = [_widest(moves)] if any(not isinstance(move, Copy) for move in moves) else moves
-        elif not self.union and size == host and all(isinstance(move, Copy) and move.host == move.windows for move in moves):
+        if self.union:
+            moves = overlaid(self.members, self.kind, size, host)
+        if moves and size == host and all(isinstance(move, Copy) and move.host == move.windows for move in moves):
             moves = [Copy(0, 0, size)]  # padding too: one copy instead of several
         return Layout(size, self.alignment, tuple(fields), moves, host)
 
 
-def _widest(moves: list[Move]) -> Move:
-    """Of a union whose members convert differently only one can be right; the largest is taken."""
-    return max(moves, key=lambda move: move.bytes)
+def _renamed(kind: Any) -> Any:
+    """The same type with a name of its own for each field, because ctypes keeps only the last of equal names."""
+    definitions = [(f"_{index}", *rest) for index, (_, *rest) in enumerate(kind.__dict__["_fields_"])]
+    return type(kind)(kind.__name__, (kind.__base__,), {"_pack_": getattr(kind, "_pack_", 0), "_fields_": definitions})

@@ -100,10 +100,10 @@ class Dll:
         self.__dict__[name] = function
         return function
 
-    def __getitem__(self, name: str | int) -> DllFunction:
-        if not isinstance(name, str | int):
-            raise TypeError("function name must be string or integer")
-        function = DllFunction(self, name)
+    def __getitem__(self, name: str | bytes | int) -> DllFunction:
+        if not isinstance(name, str | bytes | int):
+            raise TypeError("function name must be string, bytes object or integer")
+        function = DllFunction(self, name.decode() if isinstance(name, bytes) else name)
         function._bind()  # a missing function is an error here, as in ctypes
         return function
 

@@ -5,6 +5,7 @@ Each has ``host`` and ``windows``, the offsets where it starts on either side.
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from typing import NamedTuple, Protocol
 
@@ -30,9 +31,6 @@ class Move(Protocol):
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
         """The run of an array of items that consist of this alone; None if there are others between."""
 
-    def swapped(self) -> Move:
-        """The same run in a structure of the other byte order."""
-
     def named(self, name: str) -> Move:
         """The same run as part of a field, for messages."""
 
@@ -56,9 +54,6 @@ class Copy(NamedTuple):
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
         return [self._replace(bytes=self.bytes * count)] if host_size == size == self.bytes else None
 
-    def swapped(self) -> Copy:
-        return self
-
     def named(self, name: str) -> Copy:
         return self
 
@@ -79,6 +74,7 @@ class Numbers(NamedTuple):
     width: int
     signed: bool
     order: str = "<"
+    name: str = ""
 
     @property
     def bytes(self) -> int:
@@ -91,11 +87,8 @@ class Numbers(NamedTuple):
         whole = host_size == self.count * self.host_width and size == self.bytes
         return [self._replace(count=self.count * count)] if whole else None
 
-    def swapped(self) -> Numbers:
-        return self._replace(order=">")
-
     def named(self, name: str) -> Numbers:
-        return self
+        return self._replace(name=self.name or f"field {name!r}: ")
 
     def pack(self, host: memoryview, view: memoryview) -> None:
         values = struct.unpack_from(f"{self.order}{self.count}{_CODES[self.host_width]}", host, self.host)
@@ -110,7 +103,7 @@ class Numbers(NamedTuple):
         half = 1 << (8 * self.width - 1)
         if not -half <= value < 2 * half:
             raise OverflowError(
-                f"{value} does not fit the {self.width} bytes that it has on Windows: long has 4 there."
+                f"{self.name}{value} does not fit the {self.width} bytes that it has on Windows: long has 4 there."
                 " For 64 bits use winbridge.ctypes.c_longlong or c_ulonglong (Linux has one class for both)"
             )
         return value - 2 * half if value >= half else value
@@ -136,10 +129,7 @@ class Text(NamedTuple):
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
-        return [self._replace(count=self.count * count)] if host_size == 4 * self.count else None
-
-    def swapped(self) -> Text:
-        return self
+        return None  # each item is a text of its own; surrogates of one must not push the next
 
     def named(self, name: str) -> Text:
         return self
@@ -155,6 +145,60 @@ class Text(NamedTuple):
         data = bytes(view[self.windows : self.windows + self.bytes])
         text = data.decode("utf-16-le", "surrogatepass").encode("utf-32-le", "surrogatepass")
         host[self.host : self.host + 4 * self.count] = text.ljust(4 * self.count, b"\0")
+
+
+class Reals(NamedTuple):
+    """long double of the host (the processor's 80 bits), a double on Windows."""
+
+    host: int
+    windows: int
+    count: int = 1
+
+    @property
+    def bytes(self) -> int:
+        return 8 * self.count
+
+    def moved(self, host: int, windows: int) -> Reals:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        whole = size == self.bytes and host_size == self.count * ctypes.sizeof(ctypes.c_longdouble)
+        return [self._replace(count=self.count * count)] if whole else None
+
+    def named(self, name: str) -> Reals:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        values = (ctypes.c_longdouble * self.count).from_buffer(host, self.host)
+        struct.pack_into(f"<{self.count}d", view, self.windows, *values)
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        values = struct.unpack_from(f"<{self.count}d", view, self.windows)
+        (ctypes.c_longdouble * self.count).from_buffer(host, self.host)[:] = list(values)
+
+
+class Refusal(NamedTuple):
+    """A run that cannot be converted without guessing."""
+
+    host: int
+    windows: int
+    bytes: int
+    reason: str
+
+    def moved(self, host: int, windows: int) -> Refusal:
+        return self._replace(host=self.host + host, windows=self.windows + windows)
+
+    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+        return [self]
+
+    def named(self, name: str) -> Refusal:
+        return self
+
+    def pack(self, host: memoryview, view: memoryview) -> None:
+        raise PrototypeError(self.reason)
+
+    def unpack(self, view: memoryview, host: memoryview) -> None:
+        raise PrototypeError(self.reason)
 
 
 class Pointers(NamedTuple):
@@ -177,9 +221,6 @@ class Pointers(NamedTuple):
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
         whole = host_size == 8 * self.count and size == self.bytes
         return [self._replace(count=self.count * count)] if whole else None
-
-    def swapped(self) -> Pointers:
-        return self
 
     def named(self, name: str) -> Pointers:
         return self._replace(name=f"field {name!r} ({self.name})" if not self.name.startswith("field") else self.name)
@@ -231,17 +272,18 @@ class Bits(NamedTuple):
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
         return None
 
-    def swapped(self) -> Bits:
-        return self
-
     def named(self, name: str) -> Bits:
         return self
 
     def pack(self, host: memoryview, view: memoryview) -> None:
-        self._put(view, self.windows, self.width, self.shift, self._get(host, self.host, self.host_width, self.host_shift))
+        self._put(
+            view, self.windows, self.width, self.shift, self._get(host, self.host, self.host_width, self.host_shift)
+        )
 
     def unpack(self, view: memoryview, host: memoryview) -> None:
-        self._put(host, self.host, self.host_width, self.host_shift, self._get(view, self.windows, self.width, self.shift))
+        self._put(
+            host, self.host, self.host_width, self.host_shift, self._get(view, self.windows, self.width, self.shift)
+        )
 
     def _get(self, memory: memoryview, offset: int, width: int, shift: int) -> int:
         unit = int.from_bytes(memory[offset : offset + width], "big" if self.big else "little")

@@ -106,7 +106,7 @@ class Plan:
             ValueError: the callee took another number of bytes off the stack (x86).
             WindowsFault, AgentDiedError, CallTimeoutError, SessionClosedError: see ``SessionEngine.exchange``.
         """
-        blocks = Blocks()
+        blocks = Blocks(self.session)
         values = self._encode(arguments, blocks)
         record = self._exchange(values, blocks) if blocks.lay_out() else self._send(self.head, values)
         if record[5] != self.popped:

@@ -63,14 +63,11 @@ def is_pointer(kind: Any) -> bool:
 
 def portable(kind: Any) -> Any:
     """A type in a form that pickles: pointer and array types are made on the fly and have no name to import."""
-    if is_pointer(kind):
-        return _Pointer(portable(kind._type_)) if hasattr(kind, "_type_") else kind
-    if (
-        isinstance(kind, type)
-        and issubclass(kind, ctypes.Array)
-        and kind.__module__ in ("ctypes", "__main__", "_ctypes")
-    ):
-        return _Array(portable(kind._type_), int(kind._length_))  # type: ignore[call-overload]
+    if is_pointer(kind) and ctypes.POINTER(kind._type_) is kind:
+        return _Pointer(portable(kind._type_))
+    if isinstance(kind, type) and issubclass(kind, ctypes.Array):
+        length: Any = kind._length_
+        return _Array(portable(kind._type_), length) if kind._type_ * length is kind else kind
     return kind
 
 

@@ -102,7 +102,8 @@ def unwrapped(argument: Any) -> Any:
     """The number as an instance of its type. Only ctypes can look inside, in a call: so it is sent through one."""
     kind = _BY_TAG[_tag(argument)]
     echo = ctypes.CFUNCTYPE(kind, kind)(lambda value: value)
-    return kind(echo(argument))
+    undeclared = ctypes.cast(echo, ctypes.CFUNCTYPE(kind))  # a declared type would refuse the wrapping
+    return kind(undeclared(argument))
 
 
 def _tag(argument: Any) -> str:
@@ -110,4 +111,11 @@ def _tag(argument: Any) -> str:
     return repr(argument)[9]
 
 
-_BY_TAG = {kind._type_: kind for kind in SimpleData.__subclasses__() if kind._type_ not in "zZPO"}
+_BY_TAG: dict[str, Any] = {
+    kind._type_: kind
+    for kind in (
+        ctypes.c_bool, ctypes.c_char, ctypes.c_wchar, ctypes.c_byte, ctypes.c_ubyte, ctypes.c_short, ctypes.c_ushort,
+        ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_float, ctypes.c_double,
+        type("c_longlong", (SimpleData,), {"_type_": "q"}), type("c_ulonglong", (SimpleData,), {"_type_": "Q"}),
+    )
+}  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from winbridge.core.errors import ConnectError
+from winbridge.core.errors import ConnectError, WinbridgeError
 from winbridge.core.transport.contract import Channel
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.frames import parse
@@ -63,12 +63,16 @@ class HostedChannel:
         """See to an arena of so many bytes; the caller has the turn.
 
         Raises:
-            MemoryError: the agent has no room.
+            MemoryError: the agent has no room; the channel can go on.
+            WinbridgeError: the channel is spent.
         """
         try:
             self._channel.reserve(size)
         except ConnectError as error:  # a segment of that size fits nowhere
             raise MemoryError(str(error)) from error
+        except WinbridgeError:
+            self._spent = True
+            raise
         return self.describe()
 
     def describe(self) -> dict[str, int]:

@@ -7,11 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from winbridge.core.errors import AgentDiedError, AgentStartError, CallTimeoutError, WinbridgeError
+from winbridge.core.errors import AgentDiedError, AgentStartError, CallTimeoutError
 from winbridge.core.transport.problem import MEDIA_TYPE, Kind
 
 TITLES = {
     Kind.AGENT_DIED: "The Windows process ended",
+    Kind.AGENT_FAILED: "The Windows process did not answer as it should",
     Kind.AGENT_START: "No Windows process could be started",
     Kind.BAD_REQUEST: "The request breaks a rule",
     Kind.CALL_TIMEOUT: "The call took too long",
@@ -58,18 +59,16 @@ def problem_response(status: int, kind: str, title: str, detail: str, **members:
     return Response(json.dumps(body), status, headers, MEDIA_TYPE)
 
 
-def problem_of(error: Exception) -> Problem | None:
-    """The problem that an error of a session is for a client; None where it is a fault of the gateway."""
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error of a session is for its client."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, AgentDiedError):
         return Problem(502, Kind.AGENT_DIED, str(error), exit_code=error.exit_code, stderr_tail=error.stderr_tail)
+    if isinstance(error, AgentStartError):
+        return Problem(500, Kind.AGENT_START, str(error))
     if isinstance(error, CallTimeoutError):
         return Problem(504, Kind.CALL_TIMEOUT, str(error))
     if isinstance(error, MemoryError):
         return Problem(507, Kind.NO_ROOM, str(error) or "out of memory")
-    if isinstance(error, AgentStartError):
-        return Problem(500, Kind.AGENT_START, str(error))
-    if isinstance(error, WinbridgeError):
-        return Problem(500, Kind.AGENT_START, str(error)) if False else None
-    return None
+    return Problem(502, Kind.AGENT_FAILED, str(error))

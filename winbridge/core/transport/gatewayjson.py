@@ -8,14 +8,15 @@ from msgspec import Meta, Struct
 
 from winbridge.core.wire import MAX_ARENA
 
+Arch = Literal["win64", "win32"]
 Size = Annotated[int, Meta(ge=0, le=MAX_ARENA)]
-Address = Annotated[int, Meta(ge=1, lt=1 << 63)]
+Address = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 
 
 class NewSession(Struct):
     """Asks for a session."""
 
-    arch: Literal["win64", "win32"]
+    arch: Arch
     wire_version: int
 
 
@@ -23,7 +24,7 @@ class SessionOpened(Struct):
     """A session; the identifier becomes part of paths."""
 
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    arch: Literal["win64", "win32"]
+    arch: Arch
     pointer_size: Literal[4, 8]
     wire_version: int
 

@@ -19,7 +19,7 @@ from winbridge.core import wire
 from winbridge.core.errors import AgentDiedError, SessionClosedError, WinbridgeError, WireError
 from winbridge.core.transport.connection import Connection, Endpoint
 from winbridge.core.transport.contract import Arena
-from winbridge.core.transport.gatewayjson import ArenaNeeded, ChannelOpened, NewSession, SessionOpened
+from winbridge.core.transport.gatewayjson import Arch, ArenaNeeded, ChannelOpened, NewSession, SessionOpened
 from winbridge.core.wire import Record, Status
 
 _HEADERS = wire.FRAME.size + wire.RESPONSE.size
@@ -42,7 +42,7 @@ class HttpTransport:
 
     name = "http"
 
-    def __init__(self, endpoint: Endpoint, arch: str, timeout_start: float) -> None:
+    def __init__(self, endpoint: Endpoint, arch: Arch, timeout_start: float) -> None:
         self.endpoint = endpoint
         self._spent: deque[int] = deque()
         self._up = True
@@ -50,7 +50,7 @@ class HttpTransport:
             body = NewSession(arch=arch, wire_version=wire.VERSION)
             opened = connection.ask("/v1/sessions", body, SessionOpened, timeout_start)
         self.path = f"/v1/sessions/{opened.id}"
-        self.pointer_size = opened.pointer_size
+        self.pointer_size: int = opened.pointer_size
         if opened.wire_version != wire.VERSION:
             self.close(endpoint.timeout)
             raise WireError(

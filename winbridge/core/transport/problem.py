@@ -26,6 +26,7 @@ class Kind(str, Enum):
     """Types of problems: the ``type`` member of the body."""
 
     AGENT_DIED = "urn:winbridge:problem:agent-died"
+    AGENT_FAILED = "urn:winbridge:problem:agent-failed"
     AGENT_START = "urn:winbridge:problem:agent-start"
     BAD_REQUEST = "urn:winbridge:problem:bad-request"
     CALL_TIMEOUT = "urn:winbridge:problem:call-timeout"

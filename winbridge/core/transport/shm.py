@@ -61,7 +61,6 @@ class SharedChannel:
         self._barrier = threading.Lock()
         self._growth: Segment | None = None
         self._closed = False
-        self._owner = os.getpid()
 
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
         words, slot = self._words, self._slot

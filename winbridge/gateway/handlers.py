@@ -1,0 +1,135 @@
+"""What stands behind the gateway's paths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from winbridge.core import wire
+from winbridge.core.errors import AgentDiedError
+from winbridge.core.transport.connection import BYTES
+from winbridge.core.transport.gatewayjson import ArenaNeeded, NewSession
+from winbridge.core.transport.problem import Kind
+from winbridge.gateway.bodies import read, read_json, timeout
+from winbridge.gateway.channels import HostedChannel
+from winbridge.gateway.problems import Problem
+from winbridge.gateway.sessions import HostedSession, Sessions
+from winbridge.gateway.turns import Turns
+
+CONTROL_THREADS = 8
+LONGEST_SWEEP = 15.0
+"""Seconds between two looks for expired sessions, at most."""
+
+T = TypeVar("T")
+
+
+class Handlers:
+    """One method a path. What blocks runs in threads: calls in some, the rest in others, so that calls which
+    hang keep nobody from ending them.
+
+    Args:
+        sessions: what they work on.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._turns = Turns(sessions.limits.calls)
+        self._control = ThreadPoolExecutor(CONTROL_THREADS, "winbridge-gateway-control")
+
+    async def health(self, _: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def open_session(self, request: Request) -> Response:
+        wanted = await read_json(request, NewSession)
+        if wanted.wire_version != wire.VERSION:
+            versions = f"version {wire.VERSION} of the wire, the client {wanted.wire_version}"
+            advice = "install the same version of winbridge on both sides"
+            raise Problem(400, Kind.WIRE_VERSION, f"the gateway speaks {versions}: {advice}")
+        session = await self._run(self._sessions.open, wanted.arch)
+        if await request.is_disconnected():  # nobody knows of it
+            await self._run(self._sessions.close, session)
+        return JSONResponse(session.describe() | {"wire_version": wire.VERSION}, 201)
+
+    async def close_session(self, request: Request) -> Response:
+        with self._session(request) as session:
+            await self._run(self._sessions.close, session)
+        return Response(status_code=204)
+
+    async def open_channel(self, request: Request) -> Response:
+        with self._session(request) as session:
+            async with self._deaths(session):
+                channel = await self._run(session.open_channel)
+        return JSONResponse(channel.describe(), 201)
+
+    async def close_channel(self, request: Request) -> Response:
+        with self._session(request) as session:
+            session.close_channel(self._channel(request, session))
+        return Response(status_code=204)
+
+    async def move_arena(self, request: Request) -> Response:
+        wanted, limits = await read_json(request, ArenaNeeded), self._sessions.limits
+        if wanted.size > limits.arena:
+            bound = f"the gateway's limit is {limits.arena} (its bodies are limited to {limits.body})"
+            raise Problem(413, Kind.TOO_LARGE, f"an arena of {wanted.size} bytes: {bound}")
+        with self._session(request) as session:
+            channel = self._channel(request, session)
+            return JSONResponse(await self._turn(request, session, channel, lambda: channel.reserve(wanted.size)))
+
+    async def exchange(self, request: Request) -> Response:
+        seconds = timeout(request)
+        with self._session(request) as session:
+            channel = self._channel(request, session)
+            body = await read(request, BYTES, self._sessions.limits.body)
+            answer = await self._turn(request, session, channel, lambda: channel.exchange(body, seconds))
+        return Response(answer, media_type=BYTES)
+
+    def _session(self, request: Request) -> contextlib.AbstractContextManager[HostedSession]:
+        return self._sessions.use(request.path_params["id"])
+
+    def _channel(self, request: Request, session: HostedSession) -> HostedChannel:
+        return session.channel(request.path_params["number"])
+
+    async def _turn(self, request: Request, session: HostedSession, channel: HostedChannel, work: Callable[[], T]) -> T:
+        async with self._deaths(session):
+            try:
+                return await self._turns.take(request, channel, work)
+            finally:
+                if channel.spent:
+                    session.close_channel(channel)
+
+    @contextlib.asynccontextmanager
+    async def _deaths(self, session: HostedSession) -> AsyncIterator[None]:
+        """A session goes with its agent; where it was closed meanwhile, that is what the client hears."""
+        try:
+            yield
+        except AgentDiedError:
+            if await self._run(self._sessions.bury, session):
+                raise
+            raise self._sessions.missing(session.id) from None
+
+    async def _run(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._control, work, *arguments)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """While the server runs, sessions expire; at its end they are closed."""
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            await self._run(self._sessions.close_all)
+            self._turns.close()
+            self._control.shutdown()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._sessions.limits.idle_timeout / 4, LONGEST_SWEEP))
+            await self._run(self._sessions.expire)
