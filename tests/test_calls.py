@@ -11,6 +11,7 @@ import struct
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int, c_long, c_short, c_void_p, c_wchar_p
+from multiprocessing import resource_tracker
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -512,7 +513,7 @@ def test_call_once(arch, specimen_path):
 
 def test_submit_map_and_async(specimen):
     futures = [specimen.add.submit(k, 1) for k in range(50)]
-    assert [future.result(60) for future in futures] == list(range(1, 51))
+    assert [future.result() for future in futures] == list(range(1, 51))
     assert specimen.add.map((k, 2) for k in range(5)) == [2, 3, 4, 5, 6]
     assert specimen.length.map([b"a", "", None]) == [1, 0, -1]
 
@@ -521,24 +522,34 @@ def test_submit_map_and_async(specimen):
 
     assert asyncio.run(together()) == list(range(3, 23))
     with pytest.raises(WindowsFault):
-        specimen.read_at.submit(16).result(60)
+        specimen.read_at.submit(16).result()
 
 
-def test_submitted_calls_run_beside_each_other(specimen):
-    here = specimen.thread_id()
-    waiting = specimen.wait_at_gate.submit(60_000)
-    others = {specimen.thread_id.submit().result(60) for _ in range(5)}
+def test_submitted_calls_run_beside_each_other(specimen, arch):
+    kernel32 = winbridge.load_dll("kernel32", arch=arch)
+    event = c_void_p(kernel32.CreateEventA(None, True, False, None))
+    here, forever = specimen.thread_id(), -1
+    waiting = kernel32.WaitForSingleObject.submit(event, forever)
+    others = {specimen.thread_id.submit().result() for _ in range(5)}
     assert not waiting.done() and here not in others
-    kernel32 = winbridge.load_dll("kernel32", arch=specimen.session().arch)
-    event = kernel32.OpenEventA(0x2, 0, b"winbridge-specimen-gate")
-    kernel32.SetEvent(event)
-    assert waiting.result(60) == 0
+    assert kernel32.SetEvent(event) == 1
+    assert waiting.result() == 0
+    kernel32.CloseHandle(event)
 
 
 def test_a_submitted_call_changes_its_arguments(specimen):
     number = c_int(21)
-    specimen.double_in_place.submit(byref(number)).result(60)
+    specimen.double_in_place.submit(byref(number)).result()
     assert number.value == 42
+
+
+@pytest.fixture
+def spawn():
+    """Processes made anew; the standard library's helper for them is stopped again, for the check on leaks."""
+    running = resource_tracker._resource_tracker._fd is not None
+    yield multiprocessing.get_context("spawn")
+    if not running:
+        resource_tracker._resource_tracker._stop()
 
 
 def use_in_another_process(dll, add, total):
@@ -556,10 +567,9 @@ def prototyped_pair(dll):
     return add, total
 
 
-def test_handles_pickle_to_another_process(specimen):
-    context = multiprocessing.get_context("spawn")
-    queue = context.SimpleQueue()
-    process = context.Process(target=work_elsewhere, args=(queue, specimen, *prototyped_pair(specimen)))
+def test_handles_pickle_to_another_process(specimen, spawn):
+    queue = spawn.SimpleQueue()
+    process = spawn.Process(target=work_elsewhere, args=(queue, specimen, *prototyped_pair(specimen)))
     process.start()
     assert queue.get() == (3, 7, None, "c_double")
     process.join()
@@ -567,9 +577,9 @@ def test_handles_pickle_to_another_process(specimen):
     queue.close()
 
 
-def test_functions_map_over_a_process_pool(specimen):
+def test_functions_map_over_a_process_pool(specimen, spawn):
     add, _ = prototyped_pair(specimen)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
         assert list(pool.map(add, range(20), range(20))) == [2 * k for k in range(20)]
 
 

@@ -98,7 +98,7 @@ class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, di
     """Whether the threads share the implicit session or each opens its own."""
 
     spin_us: Annotated[Count | None, Meta(description="microseconds, a whole number, 0 or more")] = None
-    """Microseconds to spin before sleeping; None: 0 on one usable core, else 20."""
+    """Microseconds to spin before sleeping; None: 0 on one usable core, else 100."""
 
     python: File = None
     """Windows Python interpreter for remote Python; None: the one that was installed."""
@@ -113,7 +113,7 @@ class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, di
             name: the parameter.
 
         Returns:
-            "keyword argument", "environment variable WINBRIDGE_...", the path of a file,
+            "keyword argument", "environment variable ``WINBRIDGE_...``", the path of a file,
             or "default".
 
         Raises:

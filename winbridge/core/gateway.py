@@ -38,6 +38,8 @@ class GatewaySession(SessionEngine):
         SessionExistsError: this thread has one with other arguments.
     """
 
+    local = False
+
     def __init__(
         self, url: str, token: str | None = None, *, timeout: float = USUAL_TIMEOUT, verify: bool | str = True,
         arch: str | None = None, config: Config | None = None, **parameters: Any,

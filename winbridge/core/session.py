@@ -72,6 +72,12 @@ class SessionEngine(metaclass=Singleton):
     implicit: ClassVar[bool] = False
     """Whether ``current()`` may open a session of this type by itself."""
 
+    hosts_dlls: ClassVar[bool] = True
+    """Whether ``load_dll`` may choose a session of this type."""
+
+    local: ClassVar[bool] = True
+    """Whether the Windows side sees this machine's files."""
+
     arch: str = "win64"
 
     def __init__(self, config: Config | None = None, **parameters: Any) -> None:

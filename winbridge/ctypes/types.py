@@ -8,41 +8,47 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import c_int, c_uint, c_wchar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-SimpleData: Any = ctypes._SimpleCData
+if TYPE_CHECKING:
+
+    class SimpleData(ctypes._SimpleCData[Any]):
+        """Generic for type checkers only."""
+
+else:
+    SimpleData = ctypes._SimpleCData
 
 c_long = c_int
 c_ulong = c_uint
 
 
-class c_longlong(SimpleData):  # noqa: N801 - named as in ctypes
+class c_longlong(SimpleData):
     """A signed integer of 8 bytes."""
 
     _type_ = "q"
 
 
-class c_ulonglong(SimpleData):  # noqa: N801
+class c_ulonglong(SimpleData):
     """An unsigned integer of 8 bytes."""
 
     _type_ = "Q"
 
 
-class c_ssize_t(SimpleData):  # noqa: N801
+class c_ssize_t(SimpleData):
     """A signed integer as wide as a pointer of the DLL's architecture (8 bytes on this side)."""
 
     _type_ = "q"
     pointer_wide = True
 
 
-class c_size_t(SimpleData):  # noqa: N801
+class c_size_t(SimpleData):
     """An unsigned integer as wide as a pointer of the DLL's architecture (8 bytes on this side)."""
 
     _type_ = "Q"
     pointer_wide = True
 
 
-class c_longdouble(SimpleData):  # noqa: N801
+class c_longdouble(SimpleData):
     """A long double, which is a double for Windows compilers."""
 
     _type_ = "d"

@@ -48,7 +48,7 @@ HHOOK = HICON = HINSTANCE = HKEY = HKL = HLOCAL = HMENU = HMETAFILE = HMODULE = 
 HRGN = HRSRC = HSTR = HTASK = HWINSTA = HWND = HANDLE
 
 
-class VARIANT_BOOL(SimpleData):  # noqa: N801 - named as in Windows
+class VARIANT_BOOL(SimpleData):
     """2 bytes: -1 for true, 0 for false."""
 
     _type_ = "v"
@@ -60,39 +60,39 @@ class VARIANT_BOOL(SimpleData):  # noqa: N801 - named as in Windows
 class RECT(Structure):
     """A rectangle by its edges."""
 
-    _fields_ = [("left", LONG), ("top", LONG), ("right", LONG), ("bottom", LONG)]  # noqa: RUF012
+    _fields_ = [("left", LONG), ("top", LONG), ("right", LONG), ("bottom", LONG)]
 
 
 class _SMALL_RECT(Structure):
-    _fields_ = [("Left", SHORT), ("Top", SHORT), ("Right", SHORT), ("Bottom", SHORT)]  # noqa: RUF012
+    _fields_ = [("Left", SHORT), ("Top", SHORT), ("Right", SHORT), ("Bottom", SHORT)]
 
 
 class _COORD(Structure):
-    _fields_ = [("X", SHORT), ("Y", SHORT)]  # noqa: RUF012
+    _fields_ = [("X", SHORT), ("Y", SHORT)]
 
 
 class POINT(Structure):
     """A point."""
 
-    _fields_ = [("x", LONG), ("y", LONG)]  # noqa: RUF012
+    _fields_ = [("x", LONG), ("y", LONG)]
 
 
 class SIZE(Structure):
     """Width and height."""
 
-    _fields_ = [("cx", LONG), ("cy", LONG)]  # noqa: RUF012
+    _fields_ = [("cx", LONG), ("cy", LONG)]
 
 
 class FILETIME(Structure):
     """100-nanosecond intervals since 1601."""
 
-    _fields_ = [("dwLowDateTime", DWORD), ("dwHighDateTime", DWORD)]  # noqa: RUF012
+    _fields_ = [("dwLowDateTime", DWORD), ("dwHighDateTime", DWORD)]
 
 
 class MSG(Structure):
     """A message of a thread's queue."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("hWnd", HWND),
         ("message", UINT),
         ("wParam", WPARAM),
@@ -108,7 +108,7 @@ MAX_PATH = 260
 class WIN32_FIND_DATAA(Structure):
     """What FindFirstFileA tells of a file."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("dwFileAttributes", DWORD),
         ("ftCreationTime", FILETIME),
         ("ftLastAccessTime", FILETIME),
@@ -125,7 +125,7 @@ class WIN32_FIND_DATAA(Structure):
 class WIN32_FIND_DATAW(Structure):
     """What FindFirstFileW tells of a file."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         *WIN32_FIND_DATAA._fields_[:8],
         ("cFileName", WCHAR * MAX_PATH),
         ("cAlternateFileName", WCHAR * 14),
@@ -174,8 +174,6 @@ PWIN32_FIND_DATAW = LPWIN32_FIND_DATAW = POINTER(WIN32_FIND_DATAW)
 PWORD = LPWORD = POINTER(WORD)
 
 
-def RGB(red: int, green: int, blue: int) -> int:  # noqa: N802 - named as in Windows
+def RGB(red: int, green: int, blue: int) -> int:
     """A COLORREF from three bytes."""
     return red + (green << 8) + (blue << 16)
-
-

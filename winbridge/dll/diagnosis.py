@@ -70,6 +70,9 @@ def _missing(session: SessionEngine, location: Location) -> str:
     if not chain:
         return f"{location.given} or a DLL that it needs could not be found [WinError {MOD_NOT_FOUND}]"
     needed = " needs ".join([location.given, *chain])
+    found = _beside(location.file, chain[-1])
+    if found is not None and pe.architecture(found) != session.arch:
+        return f"{needed}, and {found} is a {pe.architecture(found)} DLL: put the {session.arch} one there"
     return f"{needed}, which was not found: put {chain[-1]} beside {location.file}, or into the prefix's system folder"
 
 

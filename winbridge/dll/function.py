@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import struct
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +14,14 @@ from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.singleton import registry
 from winbridge.core.wire import Flag
-from winbridge.dll import background
 from winbridge.dll.conversion import Conversion, compiled
 from winbridge.dll.plan import Plan, Prototype
 from winbridge.dll.prototype import check_argtypes, check_errcheck, check_restype, portable, restored
 from winbridge.dll.signature import Signature
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from winbridge.dll.library import Dll
 
 _DEFAULT = object()
@@ -187,10 +186,14 @@ class DllFunction:
         Returns:
             a future of the result.
         """
+        from winbridge.dll import background  # here, because concurrent.futures takes long to import
+
         return background.submit(self._bind().session, self, arguments, named)
 
     async def call_async(self, *arguments: Any, **named: Any) -> Any:
         """Call it without blocking the event loop."""
+        import asyncio  # here, because it takes longer to import than a session to start
+
         return await asyncio.wrap_future(self.submit(*arguments, **named))
 
     def map(self, arguments: Iterable[Any]) -> list[Any]:

@@ -98,7 +98,7 @@ def host_bytes(target: Any, size: int) -> memoryview:
 
 def simple_format(kind: Any, arch: str) -> str | None:
     """The ``struct`` code of a simple type as wide as on Windows, None for what has none (py_object)."""
-    code = kind._type_
+    code: str = kind._type_
     if code in POINTERS or getattr(kind, "pointer_wide", False):
         pointer = "Q" if arch == "win64" else "I"
         return None if code == "O" else pointer.lower() if code == "q" else pointer

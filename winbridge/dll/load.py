@@ -8,7 +8,6 @@ from typing import Any
 
 from winbridge.core.config import Config
 from winbridge.core.errors import ConfigError, DllError, DllNotFoundError
-from winbridge.core.gateway import GatewaySession
 from winbridge.core.local import Win32Session, Win64Session
 from winbridge.core.session import SessionEngine
 from winbridge.core.singleton import registry
@@ -33,8 +32,8 @@ def load_dll(
     """Load a DLL on the Windows side, opening the implicit session when none is open.
 
     The architecture is that of the file's PE header, else ``arch``, else that of the session at
-    hand, else 64 bit. Where several sessions are at hand, a 64-bit one is taken before a 32-bit
-    one before a gateway.
+    hand, else 64 bit. Where several sessions are at hand, those that this thread made itself come
+    first, and among equals a ``Win64Session`` before a ``Win32Session`` before any other.
 
     Args:
         name: a system DLL (``"kernel32"``), a Unix path, or a Windows path.
@@ -66,9 +65,9 @@ def load_dll(
 
 
 def _location(name: str | os.PathLike[str], arch: str | None, session: SessionEngine | None) -> Location:
-    """A gateway's files are on its own machine: only names are sent there."""
+    """A far session's files are on its own machine: only names are sent there."""
     at_hand = session if session is not None else _at_hand()
-    if isinstance(at_hand, GatewaySession):
+    if at_hand is not None and not at_hand.local:
         return Location(os.fspath(name))
     prefix = at_hand.config.prefix if at_hand is not None else Config().prefix
     return locate(name, prefix, arch or (at_hand.arch if at_hand is not None else None))
@@ -91,14 +90,17 @@ def _by_header(location: Location, arch: str | None) -> type[SessionEngine]:
     return LOCAL[location.arch]
 
 
-def _at_hand() -> SessionEngine | None:
+def _at_hand() -> Any:
     """The session that a name without an architecture goes to: this thread's own before the process-wide ones."""
     for table in (registry.slots(), registry.process):
-        for kind in (Win64Session, Win32Session, GatewaySession):
-            for session in table.values():
-                if isinstance(session, kind) and not session.closed:
-                    return session
+        found = [session for session in table.values() if session.hosts_dlls and not session.closed]
+        if found:
+            return min(found, key=_rank)
     return None
+
+
+def _rank(session: SessionEngine) -> int:
+    return 0 if isinstance(session, Win64Session) else 1 if isinstance(session, Win32Session) else 2
 
 
 def call(dll: str | os.PathLike[str], name: str | int, *arguments: Any, **options: Any) -> Any:

@@ -30,7 +30,8 @@ class Location(NamedTuple):
     def windows(self, prefix: Path) -> tuple[str, int]:
         """The name and the flags for LoadLibraryExW."""
         if self.file is not None and not paths.is_windows_path(self.given):
-            return paths.unix_to_windows(self.file, prefix), SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR
+            dot = "" if self.file.suffix else "."  # else Windows appends .dll
+            return paths.unix_to_windows(self.file, prefix) + dot, SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR
         if paths.is_windows_path(self.given):
             return self.given, SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR
         return self.given, SEARCH_DEFAULT_DIRS

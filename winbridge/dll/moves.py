@@ -69,7 +69,7 @@ class Numbers(NamedTuple):
 
     host: int
     windows: int
-    count: int
+    items: int
     host_width: int
     width: int
     signed: bool
@@ -78,21 +78,21 @@ class Numbers(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        return self.count * self.width
+        return self.items * self.width
 
     def moved(self, host: int, windows: int) -> Numbers:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
-        whole = host_size == self.count * self.host_width and size == self.bytes
-        return [self._replace(count=self.count * count)] if whole else None
+        whole = host_size == self.items * self.host_width and size == self.bytes
+        return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Numbers:
         return self._replace(name=self.name or f"field {name!r}: ")
 
     def pack(self, host: memoryview, view: memoryview) -> None:
-        values = struct.unpack_from(f"{self.order}{self.count}{_CODES[self.host_width]}", host, self.host)
-        code = f"{self.order}{self.count}{_CODES[self.width]}"
+        values = struct.unpack_from(f"{self.order}{self.items}{_CODES[self.host_width]}", host, self.host)
+        code = f"{self.order}{self.items}{_CODES[self.width]}"
         try:
             struct.pack_into(code, view, self.windows, *values)
         except struct.error:
@@ -110,8 +110,8 @@ class Numbers(NamedTuple):
 
     def unpack(self, view: memoryview, host: memoryview) -> None:
         code = _CODES[self.width] if self.signed else _CODES[self.width].upper()
-        values = struct.unpack_from(f"{self.order}{self.count}{code}", view, self.windows)
-        struct.pack_into(f"{self.order}{self.count}{_CODES[self.host_width]}", host, self.host, *values)
+        values = struct.unpack_from(f"{self.order}{self.items}{code}", view, self.windows)
+        struct.pack_into(f"{self.order}{self.items}{_CODES[self.host_width]}", host, self.host, *values)
 
 
 class Text(NamedTuple):
@@ -119,11 +119,11 @@ class Text(NamedTuple):
 
     host: int
     windows: int
-    count: int
+    items: int
 
     @property
     def bytes(self) -> int:
-        return 2 * self.count
+        return 2 * self.items
 
     def moved(self, host: int, windows: int) -> Text:
         return self._replace(host=self.host + host, windows=self.windows + windows)
@@ -135,16 +135,16 @@ class Text(NamedTuple):
         return self
 
     def pack(self, host: memoryview, view: memoryview) -> None:
-        source = bytes(host[self.host : self.host + 4 * self.count])
+        source = bytes(host[self.host : self.host + 4 * self.items])
         data = source.decode("utf-32-le", "surrogatepass").encode("utf-16-le", "surrogatepass")
         if any(data[self.bytes :]):
-            raise ValueError(f"the text does not fit {self.count} UTF-16 units")
+            raise ValueError(f"the text does not fit {self.items} UTF-16 units")
         view[self.windows : self.windows + self.bytes] = data[: self.bytes]
 
     def unpack(self, view: memoryview, host: memoryview) -> None:
         data = bytes(view[self.windows : self.windows + self.bytes])
         text = data.decode("utf-16-le", "surrogatepass").encode("utf-32-le", "surrogatepass")
-        host[self.host : self.host + 4 * self.count] = text.ljust(4 * self.count, b"\0")
+        host[self.host : self.host + 4 * self.items] = text.ljust(4 * self.items, b"\0")
 
 
 class Reals(NamedTuple):
@@ -152,29 +152,29 @@ class Reals(NamedTuple):
 
     host: int
     windows: int
-    count: int = 1
+    items: int = 1
 
     @property
     def bytes(self) -> int:
-        return 8 * self.count
+        return 8 * self.items
 
     def moved(self, host: int, windows: int) -> Reals:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
-        whole = size == self.bytes and host_size == self.count * ctypes.sizeof(ctypes.c_longdouble)
-        return [self._replace(count=self.count * count)] if whole else None
+        whole = size == self.bytes and host_size == self.items * ctypes.sizeof(ctypes.c_longdouble)
+        return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Reals:
         return self
 
     def pack(self, host: memoryview, view: memoryview) -> None:
-        values = (ctypes.c_longdouble * self.count).from_buffer(host, self.host)
-        struct.pack_into(f"<{self.count}d", view, self.windows, *values)
+        values = (ctypes.c_longdouble * self.items).from_buffer(host, self.host)
+        struct.pack_into(f"<{self.items}d", view, self.windows, *values)
 
     def unpack(self, view: memoryview, host: memoryview) -> None:
-        values = struct.unpack_from(f"<{self.count}d", view, self.windows)
-        (ctypes.c_longdouble * self.count).from_buffer(host, self.host)[:] = list(values)
+        values = struct.unpack_from(f"<{self.items}d", view, self.windows)
+        (ctypes.c_longdouble * self.items).from_buffer(host, self.host)[:] = list(values)
 
 
 class Refusal(NamedTuple):
@@ -206,27 +206,27 @@ class Pointers(NamedTuple):
 
     host: int
     windows: int
-    count: int
+    items: int
     width: int
     void: bool
     name: str
 
     @property
     def bytes(self) -> int:
-        return self.count * self.width
+        return self.items * self.width
 
     def moved(self, host: int, windows: int) -> Pointers:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
     def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
-        whole = host_size == 8 * self.count and size == self.bytes
-        return [self._replace(count=self.count * count)] if whole else None
+        whole = host_size == 8 * self.items and size == self.bytes
+        return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Pointers:
         return self._replace(name=f"field {name!r} ({self.name})" if not self.name.startswith("field") else self.name)
 
     def pack(self, host: memoryview, view: memoryview) -> None:
-        for index, value in enumerate(struct.unpack_from(f"<{self.count}Q", host, self.host)):
+        for index, value in enumerate(struct.unpack_from(f"<{self.items}Q", host, self.host)):
             if value and not self.void:
                 raise PrototypeError(
                     f"{self.name} points to memory of this process: pointers inside of structures and arrays"
@@ -241,13 +241,13 @@ class Pointers(NamedTuple):
         struct.pack_into("<Q" if self.width == 8 else "<I", view, self.windows + index * self.width, value & mask)
 
     def unpack(self, view: memoryview, host: memoryview) -> None:
-        values = struct.unpack_from(f"<{self.count}{'Q' if self.width == 8 else 'I'}", view, self.windows)
+        values = struct.unpack_from(f"<{self.items}{'Q' if self.width == 8 else 'I'}", view, self.windows)
         if any(values) and not self.void:
             raise PrototypeError(
                 f"{self.name}: the DLL wrote a Windows address there, which cannot be followed in this process yet;"
                 " declare it as c_void_p and read with session.memory"
             )
-        struct.pack_into(f"<{self.count}Q", host, self.host, *values)
+        struct.pack_into(f"<{self.items}Q", host, self.host, *values)
 
 
 class Bits(NamedTuple):

@@ -51,7 +51,7 @@ def _agree(one: Move, other: Move) -> bool:
 
 def _covers_low_bytes(number: Move, copy: Copy) -> bool:
     """A copy and one number agree about the low bytes; the bytes that only widen the number must be its own."""
-    if not isinstance(number, Numbers | Pointers | Text) or number.count != 1:
+    if not isinstance(number, Numbers | Pointers | Text) or number.items != 1:
         return False
     if getattr(number, "order", "<") != "<" or copy.host - copy.windows != number.host - number.windows:
         return False
@@ -66,9 +66,9 @@ def _meet(one: Move, other: Move) -> bool:
 
 def _host_bytes(move: Move) -> int:
     if isinstance(move, Numbers):
-        return move.count * move.host_width
+        return move.items * move.host_width
     if isinstance(move, Pointers):
-        return 8 * move.count
+        return 8 * move.items
     if isinstance(move, Text):
-        return 4 * move.count
+        return 4 * move.items
     return getattr(move, "host_width", 2 * move.bytes if type(move).__name__ == "Reals" else move.bytes)

@@ -111,11 +111,9 @@ def _tag(argument: Any) -> str:
     return repr(argument)[9]
 
 
-_BY_TAG: dict[str, Any] = {
-    kind._type_: kind
-    for kind in (
-        ctypes.c_bool, ctypes.c_char, ctypes.c_wchar, ctypes.c_byte, ctypes.c_ubyte, ctypes.c_short, ctypes.c_ushort,
-        ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_float, ctypes.c_double,
-        type("c_longlong", (SimpleData,), {"_type_": "q"}), type("c_ulonglong", (SimpleData,), {"_type_": "Q"}),
-    )
-}  # fmt: skip
+_NUMBERS: tuple[Any, ...] = (
+    ctypes.c_bool, ctypes.c_char, ctypes.c_wchar, ctypes.c_byte, ctypes.c_ubyte, ctypes.c_short, ctypes.c_ushort,
+    ctypes.c_int, ctypes.c_uint, ctypes.c_long, ctypes.c_ulong, ctypes.c_float, ctypes.c_double,
+    type("c_longlong", (SimpleData,), {"_type_": "q"}), type("c_ulonglong", (SimpleData,), {"_type_": "Q"}),
+)  # fmt: skip
+_BY_TAG = {kind._type_: kind for kind in _NUMBERS}
