@@ -199,6 +199,13 @@ def test_pointer_results_as_numbers(specimen):
     assert specimen.session().memory.read(specimen.get_table(), 16) == struct.pack("<4i", 10, 20, 30, 40)
 
 
+def test_a_character_that_takes_two_units(specimen):
+    specimen.echo_wchar.argtypes, specimen.echo_wchar.restype = [ctypes.c_wchar], ctypes.c_wchar
+    assert specimen.echo_wchar("é") == "é"
+    with pytest.raises(ctypes.ArgumentError, match="argument 1: TypeError: one character unicode string expected"):
+        specimen.echo_wchar("😀")
+
+
 def test_none_bool_and_null(specimen):
     assert specimen.length(None) == specimen.wide_length(None) == -1
     assert specimen.add(True, False) == 1

@@ -82,7 +82,8 @@ class RawClient:
         return self
 
     def __exit__(self, *_):
-        self.web.delete(self.session)
+        with contextlib.suppress(requests.ConnectionError):  # a test may have ended the gateway
+            self.web.delete(self.session)
         self.web.close()
 
     def exchange(self, body, **headers):
@@ -411,9 +412,11 @@ def send_raw(client, header, body=b""):
 @pytest.mark.win64
 def test_calls_under_way_are_limited(dll_folder):
     with run_gateway(limits=Limits(calls=1)) as gateway, RawClient(gateway) as client:
-        with hanging_call(gateway, dll_folder):
+        with hanging_call(gateway, dll_folder) as other:
             answer = client.exchange(client.frame(wire.request(Op.ALLOC, struct.pack("<Q", 8))))
             assert answer.status_code == 503 and kind_of(answer) == "too-many"
+            client.web.delete(other.session)
+            assert other.connection.getresponse().status == 404
         client.still_answers()
 
 
@@ -430,9 +433,10 @@ def hanging_call(gateway, dll_folder):
         channel = client.hosted.channel(client.arena["channel"])
         while not channel._turn.locked():
             requests.get(f"{client.url}/healthz")
-        yield client
-        client.web.delete(client.session)
-        client.connection.close()
+        try:
+            yield client
+        finally:
+            client.connection.close()
 
 
 def resolve(client, dll, name):
@@ -627,6 +631,16 @@ def test_signals_end_it_with_all_agents(number, dll_folder):
     server.stdout.close()
     assert not [pid for pid in agents if os.path.exists(f"/proc/{pid}")]
     assert len(errors) == 1
+
+
+@wine
+@pytest.mark.win64
+def test_calls_under_way_are_answered_when_the_gateway_closes(dll_folder):
+    with contextlib.ExitStack() as clients:
+        with run_gateway() as gateway:
+            client = clients.enter_context(hanging_call(gateway, dll_folder))
+        answer = client.connection.getresponse()
+        assert answer.status == 404 and b"no-session" in answer.read()
 
 
 def children(pid):

@@ -53,6 +53,18 @@ def test_other_arguments_raise_and_tell_what_to_do():
     assert Engine() is first and first.up
 
 
+def test_no_message_shows_a_token():
+    class Far(MemorySession):
+        def __init__(self, url, token=None):
+            super().__init__()
+
+    Far("here", "first-secret")
+    for arguments, options in ((("there", "other-secret"), {}), (("there",), {"token": "other-secret"})):
+        with pytest.raises(SessionExistsError, match="'there'") as caught:
+            Far(*arguments, **options)
+        assert "secret" not in str(caught.value)
+
+
 def test_each_thread_has_its_own():
     mine = Engine()
     theirs = in_thread(Engine)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import subprocess
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -48,6 +49,7 @@ class Agent:
     def __init__(self, config: Config, arch: str) -> None:
         self.arch = arch
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._draining = threading.Lock()
         self.process = self._start(config)
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.input = self.process.stdin.fileno()
@@ -115,15 +117,20 @@ class Agent:
 
     def drain_errors(self) -> list[str]:
         """Read what is there of the agent's standard error, without waiting; returns the new lines."""
-        lines: list[str] = []
-        with contextlib.suppress(OSError, ValueError):
-            while select.select([self.errors], [], [], 0)[0]:
-                data = os.read(self.errors, 65536)
-                if not data:
-                    break
-                lines += data.decode(errors="replace").splitlines()
-        self.tail.extend(lines)
+        with self._draining:  # who comes second finds in the tail what the first one read
+            lines = self._read_errors()
+            self.tail.extend(lines)
         return lines
+
+    def _read_errors(self) -> list[str]:
+        data = b""
+        with contextlib.suppress(OSError):
+            while self.errors >= 0 and select.select([self.errors], [], [], 0)[0]:
+                piece = os.read(self.errors, 65536)
+                if not piece:
+                    break
+                data += piece
+        return data.decode(errors="replace").splitlines()
 
     def up(self) -> bool:
         """Whether the process runs."""
@@ -148,9 +155,11 @@ class Agent:
 
     def release(self) -> None:
         """Close our ends of the streams; the agent ends when it sees that."""
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
+        with self._draining:
+            self.errors = -1  # the number may soon be another file's
+            for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+                if stream:
+                    stream.close()
 
     def disown(self) -> None:
         """In a forked child: drop the inherited descriptors; the process is the parent's."""

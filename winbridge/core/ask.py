@@ -40,10 +40,7 @@ def ask(session: SessionEngine, op: Op, build: Callable[[int], list[int]], data:
         data: bytes that go with the request.
         room: bytes behind ``data`` that come back.
     """
-    channel = session.channel()
-    size = max(len(data), room)
-    channel.reserve(size)
-    arena = channel.arena
+    arena = session.reserve(max(len(data), room))
     start = arena.top
     arena.view[start : start + len(data)] = data
     request = wire.request(op, words(session.pointer_size, build(arena.base + start)), arena=(start, len(data), room))

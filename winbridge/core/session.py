@@ -37,7 +37,7 @@ from winbridge.core.logs import configure_logging
 from winbridge.core.memory import Memory
 from winbridge.core.modules import Modules
 from winbridge.core.singleton import Singleton, registry
-from winbridge.core.transport.contract import Channel, Transport
+from winbridge.core.transport.contract import Arena, Channel, Transport
 from winbridge.core.wire import Record
 
 logger = logging.getLogger("winbridge.session")
@@ -89,6 +89,7 @@ class SessionEngine(metaclass=Singleton):
         self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._stuck = 0
+        self._lost = False
         self.on_close: list[Callable[[], None]] = []
         self.memory = Memory(self)
         self.modules = Modules(self)
@@ -151,16 +152,33 @@ class SessionEngine(metaclass=Singleton):
             self._local.channel = found
         return found
 
+    def reserve(self, size: int) -> Arena:
+        """This thread's arena, with at least ``size`` bytes free from its top on.
+
+        Raises:
+            MemoryError: the Windows side has no room for it.
+            AgentDiedError, SessionClosedError, TransportError: as of ``exchange``.
+        """
+        channel = self.channel()
+        try:
+            channel.reserve(size)
+        except MemoryError:
+            raise
+        except BaseException as error:
+            self._give_up(channel, error)
+            raise
+        return channel.arena
+
     def _give_up(self, channel: Channel, error: BaseException) -> None:
         """A channel that raised is in the middle of a call: nothing more can be said on it."""
         self._local.__dict__.pop("channel", None)
         if isinstance(error, CallTimeoutError | KeyboardInterrupt):
             self._stuck += 1
         channel.close()
-        if self.closed:
-            raise self._closed_error() from error
-        if isinstance(error, AgentDiedError):
+        if isinstance(error, AgentDiedError) and (self._lost or not self.closed):
             self._died()
+        elif self.closed:
+            raise self._closed_error() from error
 
     def _recorded_exchange(self, message: bytes, name: str = "") -> Record:
         history = self.history
@@ -213,6 +231,9 @@ class SessionEngine(metaclass=Singleton):
         logger.info("%s closed", self.name)
 
     def _died(self) -> None:
+        if self._lost:
+            return
+        self._lost = True
         logger.warning("%s lost its Windows process", self.name)
         registry.again[type(self).__metakey__] = self.__arguments__
         self.close()

@@ -6,6 +6,7 @@ one process-wide instance a type, for the threads that made none of their own.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import threading
@@ -13,6 +14,18 @@ import weakref
 from typing import Any
 
 from winbridge.core.errors import SessionExistsError
+
+SECRETS = {"token"}
+"""Parameters whose values no message may show."""
+
+
+def _shown(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Arguments as they would be written in a call."""
+    initialiser = next(base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__)
+    names = [*inspect.signature(initialiser).parameters][1 : len(args) + 1]
+    positional = ["..." if name in SECRETS else repr(value) for name, value in zip(names, args, strict=False)]
+    named = (f"{name}={'...' if name in SECRETS else repr(value)}" for name, value in kwargs.items())
+    return ", ".join([*positional, *named])
 
 
 class _Slots:
@@ -38,6 +51,8 @@ class _Registry:
     """Every open instance, and who it belongs to."""
 
     def __init__(self) -> None:
+        self.epochs = itertools.count(1)
+        self.epoch = 0  # never goes back: who remembers one must see that it is over
         self.forget()
 
     def forget(self) -> None:
@@ -48,8 +63,6 @@ class _Registry:
         self.process: dict[str, Any] = {}
         self.homes: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
         self.again: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-        self.epochs = itertools.count(1)
-        self.epoch = 0
 
     def slots(self) -> dict[str, Any]:
         """The slots of the calling thread."""
@@ -106,6 +119,7 @@ class _Registry:
         inherited = list(self.homes)
         inherited_slots = getattr(self.local, "slots", None)
         self.forget()
+        self.changed()
         for instance in inherited:
             instance.disown()
         del inherited_slots
@@ -147,7 +161,7 @@ class Singleton(type):
 
     def _existing(cls, existing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if (args or kwargs) and (args, kwargs) != existing.__arguments__:
-            given = ", ".join([*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())])
+            given = _shown(cls, args, kwargs)
             raise SessionExistsError(
                 f"this thread already has {existing!r}; {cls.__name__}({given}) would be another."
                 f" Configure it before its first use, or call {cls.__name__}.new_session({given})"

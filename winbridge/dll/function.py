@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
-import weakref
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -25,17 +23,6 @@ if TYPE_CHECKING:
     from winbridge.dll.library import Dll
 
 _DEFAULT = object()
-_all: weakref.WeakSet[DllFunction] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    """A child has no session: what its functions know belongs to the parent's."""
-    for function in list(_all):
-        function._here.clear()
-        function._bindings.clear()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Binding:
@@ -73,7 +60,6 @@ class DllFunction:
         self._errcheck: Callable[..., Any] | None = None
         self._bindings: dict[SessionEngine, _Binding] = {}
         self._here: dict[int, tuple[int, _Binding]] = {}
-        _all.add(self)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+
 from winbridge.dll.layout import Layout
-from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers
+from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal
 
 
 def windows_offset(shape: Layout, host: int) -> int:
@@ -28,8 +30,12 @@ def windows_offset(shape: Layout, host: int) -> int:
 
 def _widths(move: Move) -> tuple[int, int]:
     """Bytes of one item, on the host and on Windows."""
-    if isinstance(move, Copy):
+    if isinstance(move, Copy | Refusal):
         return 1, 1
     if isinstance(move, Numbers | Bits):
         return move.host_width, move.width
-    return (8, move.width) if isinstance(move, Pointers) else (4, 2)
+    if isinstance(move, Pointers):
+        return ctypes.sizeof(ctypes.c_void_p), move.width
+    if isinstance(move, Reals):
+        return ctypes.sizeof(ctypes.c_longdouble), ctypes.sizeof(ctypes.c_double)
+    return ctypes.sizeof(ctypes.c_wchar), 2

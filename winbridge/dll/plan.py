@@ -123,9 +123,7 @@ class Plan:
         return values
 
     def _exchange(self, values: list[Any], blocks: Blocks) -> Record:
-        channel = self.session.channel()
-        channel.reserve(blocks.size)
-        arena = channel.arena
+        arena = self.session.reserve(blocks.size)
         start = arena.top
         blocks.write(arena)
         values = [blocks.address(arena, value) if isinstance(value, Place) else value for value in values]

@@ -12,11 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from winbridge.core.config import Config
-from winbridge.core.errors import ConnectError
-from winbridge.core.transport.contract import Channel, Transport
+from winbridge.core.local import open_transport
+from winbridge.core.transport.contract import Channel
 from winbridge.core.transport.problem import Kind
-from winbridge.core.transport.shm import SharedTransport
-from winbridge.core.transport.stream import StreamTransport
 from winbridge.gateway.channels import HostedChannel
 from winbridge.gateway.frames import OVERHEAD
 from winbridge.gateway.problems import Problem
@@ -41,27 +39,6 @@ class Limits(NamedTuple):
     def arena(self) -> int:
         """Bytes of one arena: what a body can carry."""
         return self.body - OVERHEAD
-
-
-def open_transport(config: Config, arch: str) -> tuple[Transport, Channel]:
-    """Start an agent and open its first channel, in shared memory where that works."""
-    if config.transport == "stream":
-        return _with_channel(StreamTransport(config, arch))
-    try:
-        return _with_channel(SharedTransport(config, arch))
-    except (ConnectError, MemoryError, OSError) as error:
-        if config.transport == "shm":
-            raise
-        logger.warning("no shared memory (%s): a session's calls go over a byte stream, slower", error)
-        return _with_channel(StreamTransport(config, arch))
-
-
-def _with_channel(transport: StreamTransport) -> tuple[Transport, Channel]:
-    try:
-        return transport, transport.channel()
-    except BaseException:
-        transport.close(transport.config.timeout_stop)
-        raise
 
 
 class HostedSession:
