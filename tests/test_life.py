@@ -139,6 +139,27 @@ def test_history_is_bounded_and_off_unless_asked(arch, specimen_path):
     assert session.history is None
 
 
+def test_background_calls_stay_in_the_session_of_who_submits(arch, specimen_path):
+    """Whatever sessions open and close meanwhile: each makes what functions remember out of date."""
+    specimen = winbridge.load_dll(specimen_path, convention="cdecl", arch=arch)
+    shared = specimen.session()
+
+    def work():
+        own = SESSIONS[arch]()
+        futures = []
+        for _ in range(20):
+            futures.append(specimen.process_id.submit())
+            winbridge.MemorySession().close()
+        seen.append(({future.result() for future in futures}, specimen.process_id(), own is shared))
+
+    seen = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    (processes, own_process, same), here = seen[0], specimen.process_id()
+    assert processes == {own_process} and own_process != here and not same
+
+
 def test_killed_agent_is_an_exception_and_the_next_use_a_fresh_session(specimen):
     dead = specimen.session()
     os.kill(pid_of(dead), signal.SIGKILL)

@@ -80,6 +80,7 @@ API int **get_tables(void) { return tables; }
 API int fail_with(unsigned long error) { SetLastError(error); return 0; }
 API unsigned long last_error(void) { return GetLastError(); }
 API int set_errno_to(int value) { int before = errno; errno = value; return before; }
+API unsigned long process_id(void) { return GetCurrentProcessId(); }
 API unsigned long thread_id(void) { return GetCurrentThreadId(); }
 API void nap(unsigned long ms) { Sleep(ms); }
 static HANDLE gate;

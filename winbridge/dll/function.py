@@ -109,12 +109,17 @@ class DllFunction:
         session = self.dll.session()
         if registry.epoch != epoch:  # it was opened just now
             epoch = registry.epoch
+        binding = self._binding(session)
+        self._here[get_ident()] = epoch, binding
+        return binding
+
+    def _binding(self, session: SessionEngine) -> _Binding:
+        """This function in a session; what is known of closed ones is dropped."""
         binding = self._bindings.get(session)
         if binding is None:
             for closed in [known for known in list(self._bindings) if known.closed]:
                 self._bindings.pop(closed, None)
             binding = self._bindings[session] = _Binding(session, self.dll.resolve(session, self.export))
-        self._here[get_ident()] = epoch, binding
         return binding
 
     def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan | Conversion:
@@ -192,16 +197,12 @@ class DllFunction:
 
     def call_in(self, session: SessionEngine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call it in a given session, whatever this thread's current one is."""
-        binding = self._bindings[session]
-        before = self._here.get(get_ident())
-        self._here[get_ident()] = registry.epoch, binding
-        try:
-            return self(*arguments, **named)
-        finally:
-            if before is None:
-                self._here.pop(get_ident(), None)
-            else:
-                self._here[get_ident()] = before
+        if named or self.signature is not None:
+            arguments = self._bound(arguments, named)
+        binding = self._binding(session)
+        plan = binding.plans.get(tuple(map(type, arguments))) or self._compile(binding, arguments)
+        value = plan.call(arguments)
+        return value if self._errcheck is None else self._checked(value, arguments)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.dll.tied:
