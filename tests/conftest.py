@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ pytest_plugins = ["tests.fix_dlls", "tests.fix_gateway", "tests.fix_leaks"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts its background jobs with SIGINT ignored, and .ci/run runs the tests in one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("WINBRIDGE_") and name != "WINBRIDGE_PREFIX"]:
         del os.environ[name]
 

@@ -8,7 +8,15 @@ import threading
 
 import pytest
 
-from winbridge import MemorySession, SessionClosedError, Win32Session, Win64Session, WindowsFault, WireError, load_dll
+from winbridge import (
+    MemorySession,
+    SessionClosedError,
+    Win32Session,
+    Win64Session,
+    WindowsFault,
+    WireError,
+    load_dll,
+)
 from winbridge.core import wire
 from winbridge.core.modules import WindowsError
 from winbridge.core.transport.contract import Arena
@@ -122,6 +130,12 @@ def test_large_blocks_make_the_arena_grow(session):
     session.memory.write(address, data)
     assert session.memory.read(address, len(data)) == data
     assert session.memory.string_at(address + 1, 10) == data[1:11]
+
+
+def test_an_arena_that_fits_nowhere_is_a_memory_error_and_nothing_else(session):
+    with pytest.raises(MemoryError, match=str(1 << 45)):
+        session.reserve(1 << 45)
+    assert session.memory.read(session.memory.alloc(4), 4) == bytes(4)
 
 
 def test_faults(session):

@@ -22,7 +22,8 @@ from winbridge import (
     Win32Session,
     Win64Session,
 )
-from winbridge.core import agent, wire
+from winbridge.core import agent, wine, wire
+from winbridge.core.config import Config
 
 pytestmark = pytest.mark.wine
 SESSIONS = {"win64": Win64Session, "win32": Win32Session}
@@ -310,6 +311,31 @@ def test_printing_does_not_disturb_the_stream(arch, specimen_path, transport):
     for count in range(50):
         dll.chatter(b"noise " * 20)
         assert dll.add(count, 1) == count + 1
+
+
+LOADER = """#!/bin/sh
+echo start >> "$0.starts"
+[ $(wc -l < "$0.starts") -gt {failures} ] || exit 1
+exec {loader} "$@"
+"""
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(0, 1), (1, 2)])
+def test_a_start_that_failed_is_tried_once_more(arch, tmp_path, failures, starts):
+    script = tmp_path / "wine"
+    script.write_text(LOADER.format(failures=failures, loader=wine.find_loader(Config(), arch).path))
+    script.chmod(0o755)
+    assert SESSIONS[arch](wine=script).up
+    assert len((tmp_path / "wine.starts").read_text().splitlines()) == starts
+
+
+def test_a_start_that_fails_twice_is_an_error(arch, tmp_path):
+    script = tmp_path / "wine"
+    script.write_text(LOADER.format(failures=9, loader="nothing"))
+    script.chmod(0o755)
+    with pytest.raises(AgentStartError, match=r"ended before it greeted \(exit status 1\).*\n.*doctor"):
+        SESSIONS[arch](wine=script)
+    assert len((tmp_path / "wine.starts").read_text().splitlines()) == 2
 
 
 def test_missing_agent(monkeypatch, tmp_path, arch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import subprocess
@@ -18,6 +19,13 @@ from winbridge.core.errors import AgentDiedError, AgentStartError
 AGENTS = Path(__file__).resolve().parent.parent / "agents"
 POINTER_SIZES = {"win64": 8, "win32": 4}
 TAIL_LINES = 50
+
+
+logger = logging.getLogger("winbridge.agent")
+
+
+class _EndedEarlyError(AgentStartError):
+    """The agent ended before it greeted."""
 
 
 def executable(arch: str) -> Path:
@@ -50,13 +58,20 @@ class Agent:
         self.arch = arch
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._draining = threading.Lock()
+        try:
+            self.greeting = self._greeted(config)
+        except _EndedEarlyError:  # a Wine server that is just ending takes a new program with it
+            logger.info("the %s agent ended before it greeted; starting it once more", arch)
+            self.greeting = self._greeted(config)
+
+    def _greeted(self, config: Config) -> wire.Greeting:
         self.process = self._start(config)
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.input = self.process.stdin.fileno()
         self.output = self.process.stdout.fileno()
         self.errors = self.process.stderr.fileno()
         try:
-            self.greeting = self._greeting(config.timeout_start)
+            return self._greeting(config.timeout_start)
         except BaseException:
             self.kill()
             raise
@@ -100,7 +115,7 @@ class Agent:
             chunk = os.read(self.output, size - len(data)) if ready else b""
             data += chunk
             if not chunk and (ready or self.process.poll() is not None):
-                raise AgentStartError(self._failure("ended before it greeted"))
+                raise _EndedEarlyError(self._failure("ended before it greeted"))
             if not chunk and remaining <= 0:
                 raise AgentStartError(self._failure(f"did not greet within timeout_start={timeout:g} s"))
         return data

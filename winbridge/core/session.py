@@ -38,7 +38,7 @@ from winbridge.core.memory import Memory
 from winbridge.core.modules import Modules
 from winbridge.core.singleton import Singleton, registry
 from winbridge.core.transport.contract import Arena, Channel, Transport
-from winbridge.core.wire import Record
+from winbridge.core.wire import MAX_ARENA, MAX_ARENA_32, Record
 
 logger = logging.getLogger("winbridge.session")
 
@@ -160,6 +160,8 @@ class SessionEngine(metaclass=Singleton):
             AgentDiedError, SessionClosedError, TransportError: as of ``exchange``.
         """
         channel = self.channel()
+        if size > (MAX_ARENA if self.pointer_size == 8 else MAX_ARENA_32):
+            raise MemoryError(f"{size} bytes of arguments are more than a {self.arch} process can take in one call")
         try:
             channel.reserve(size)
         except MemoryError:

@@ -32,7 +32,10 @@ MAX_ARGUMENT_BYTES = 8192
 """1,024 words of 8 bytes: the number of arguments that ctypes allows."""
 
 MAX_ARENA = 1 << 40
-"""Upper bound of one arena; what a 32-bit process can map is far less and fails there."""
+"""Upper bound of one arena."""
+
+MAX_ARENA_32 = 1 << 30
+"""The same for a 32-bit agent, whose whole address space has 2 GiB."""
 
 CONTROL_ARENA = 65536
 """Bytes of arena that channel 0 of a stream has from the start."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from winbridge.core.errors import ConnectError, WinbridgeError
+from winbridge.core.errors import WinbridgeError
 from winbridge.core.transport.contract import Channel
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.frames import parse
@@ -68,8 +68,6 @@ class HostedChannel:
         """
         try:
             self._channel.reserve(size)
-        except ConnectError as error:  # a segment of that size fits nowhere
-            raise MemoryError(str(error)) from error
         except WinbridgeError:
             self._spent = True
             raise

@@ -110,7 +110,11 @@ class SharedChannel:
     def reserve(self, size: int) -> None:
         if self.arena.top + size <= len(self.arena.view):
             return
-        growth = _share(self.link, grown(self.arena.top + size), self._map)
+        room = grown(self.arena.top + size)
+        try:
+            growth = _share(self.link, room, self._map)
+        except ConnectError as error:
+            raise MemoryError(f"the Windows process has no room for an arena of {room} bytes: {error}") from error
         before, self._growth = self._growth, growth
         self.arena = Arena(growth.view, growth.address)
         if before:
