@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +74,28 @@ def test_a_threads_channel_goes_with_it(specimen):
     for thread in threads:
         thread.join()
     assert len(session._channels) == before
+
+
+def segments_of(session) -> int:
+    """Shared segments that the agent has mapped."""
+    maps = Path(f"/proc/{pid_of(session)}/maps").read_text().splitlines()
+    return len({line.split("-")[0] for line in maps if "memfd:winbridge" in line})
+
+
+def test_a_threads_memory_goes_with_it_in_the_agent_too(specimen):
+    session = specimen.session()
+    specimen.thread_id()
+    before = segments_of(session)
+    large = (ctypes.c_char * (1 << 20))()
+    for _ in range(5):
+        thread = threading.Thread(target=lambda: [specimen.fill(large, 1 << 20, 65), specimen.fill(large, 2, 66)])
+        thread.start()
+        thread.join()
+    deadline = time.monotonic() + 10
+    while segments_of(session) > before and time.monotonic() < deadline:
+        specimen.add(1, 2)  # the agent's threads end a little later than ours
+    assert large[1] == b"B" and large[2] == b"A"
+    assert segments_of(session) == before
 
 
 def test_last_error_is_kept_by_thread(specimen):

@@ -62,11 +62,6 @@ static uintptr_t release(uintptr_t address)
     return (uintptr_t)HeapFree(GetProcessHeap(), 0, (void *)address);
 }
 
-static uintptr_t unmap(uintptr_t address)
-{
-    return (uintptr_t)UnmapViewOfFile((void *)address);
-}
-
 static uintptr_t leave(uintptr_t code)
 {
     ExitProcess((UINT)code);
@@ -75,7 +70,7 @@ static uintptr_t leave(uintptr_t code)
 static const void *const table[] = {
     [OP_LOAD] = load, [OP_FREE] = unload, [OP_RESOLVE] = resolve, [OP_MODULE_PATH] = module_path,
     [OP_READ] = read, [OP_WRITE] = write, [OP_STRING] = string,
-    [OP_ALLOC] = allocate, [OP_RELEASE] = release, [OP_MAP] = map_segment, [OP_UNMAP] = unmap,
+    [OP_ALLOC] = allocate, [OP_RELEASE] = release, [OP_MAP] = map_segment,
     [OP_ARENA] = stream_arena, [OP_OPEN_SHARED] = open_shared,
     [OP_OPEN_STREAM] = open_stream, [OP_CLOSE_STREAM] = close_stream, [OP_EXIT] = leave,
 };

@@ -15,6 +15,7 @@
 
 struct shared {
     char *slot;
+    char *growth;           /* the arena that took the place of the one behind the slot, if any */
     HANDLE requests, wakes;
     LONGLONG spin;          /* ticks of the performance counter */
     uint32_t seen;
@@ -67,6 +68,12 @@ static void respond(const struct shared *channel, const struct response *respons
     if (*word(channel, SLOT_CLIENT_ASLEEP)) WriteFile(channel->wakes, "", 1, &done, NULL);
 }
 
+static void grow(struct shared *channel, char *arena)
+{
+    if (channel->growth) UnmapViewOfFile(channel->growth);
+    channel->growth = arena;
+}
+
 /* The message is copied out once and only the copy is looked at: the client could change it under us. */
 static void answer(struct shared *channel)
 {
@@ -77,11 +84,13 @@ static void answer(struct shared *channel)
     if (request.size <= sizeof words)
         memcpy(words, channel->slot + SLOT_REQUEST + sizeof request, request.size);
     dispatch(&channel->visible, &request, words, &response);
+    if (request.op == OP_MAP && response.status == STATUS_OK && response.result) grow(channel, (char *)(uintptr_t)response.result);
     respond(channel, &response);
 }
 
 static void close_shared(struct shared *channel)
 {
+    if (channel->growth) UnmapViewOfFile(channel->growth);
     UnmapViewOfFile(channel->slot);
     CloseHandle(channel->requests);
     CloseHandle(channel->wakes);

@@ -23,12 +23,11 @@ enum {
     OP_ALLOC = 8,
     OP_RELEASE = 9,
     OP_MAP = 10,
-    OP_UNMAP = 11,
-    OP_ARENA = 12,
-    OP_OPEN_SHARED = 13,
-    OP_OPEN_STREAM = 14,
-    OP_CLOSE_STREAM = 15,
-    OP_EXIT = 16,
+    OP_ARENA = 11,
+    OP_OPEN_SHARED = 12,
+    OP_OPEN_STREAM = 13,
+    OP_CLOSE_STREAM = 14,
+    OP_EXIT = 15,
 };
 
 enum {

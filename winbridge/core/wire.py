@@ -54,13 +54,12 @@ class Op(IntEnum):
     STRING = 7  # (address, arena address, room in bytes, bytes a character) -> bytes found
     ALLOC = 8  # (bytes) -> address, zeroed
     RELEASE = 9  # (address) -> bool
-    MAP = 10  # (UTF-16 path, address, bytes) -> address: map a shared segment there
-    UNMAP = 11  # (address) -> bool
-    ARENA = 12  # (bytes) -> address: another arena for this stream channel
-    OPEN_SHARED = 13  # (path, address, bytes, path to read, path to write, spin) -> 1
-    OPEN_STREAM = 14  # (channel number, arena bytes) -> address of the arena
-    CLOSE_STREAM = 15  # (channel number) -> 1
-    EXIT = 16  # (exit code): ends the process, DLLs are told
+    MAP = 10  # (UTF-16 path, address, bytes) -> address: another arena for this shared channel, mapped there
+    ARENA = 11  # (channel number, bytes) -> address: another arena for this stream channel
+    OPEN_SHARED = 12  # (path, address, bytes, path to read, path to write, spin) -> 1
+    OPEN_STREAM = 13  # (channel number, arena bytes) -> address of the arena
+    CLOSE_STREAM = 14  # (channel number) -> 1
+    EXIT = 15  # (exit code): ends the process, DLLs are told
 
 
 class Flag(IntFlag):

@@ -116,9 +116,9 @@ class SharedChannel:
         except ConnectError as error:
             raise MemoryError(f"the Windows process has no room for an arena of {room} bytes: {error}") from error
         before, self._growth = self._growth, growth
+        self.arena.view.release()
         self.arena = Arena(growth.view, growth.address)
         if before:
-            self.exchange(wire.request(Op.UNMAP, self.link.words(before.address)))
             before.close()
 
     def _map(self, segment: Segment) -> Record:
