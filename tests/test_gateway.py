@@ -523,7 +523,7 @@ def test_operations_that_are_not_for_clients(raw):
 @pytest.mark.win64
 def test_forbidden_operations_in_a_session(gateway):
     session = GatewaySession(gateway.url, gateway.token)
-    with pytest.raises(WireError, match="op 16 is not allowed from outside"):
+    with pytest.raises(WireError, match=f"op {Op.EXIT:d} is not allowed from outside"):
         session.exchange(wire.request(Op.EXIT, bytes(8)))
     assert session.memory.alloc(4)
 
