@@ -64,6 +64,18 @@ def test_implicit_session_opens_by_itself_and_is_shared(specimen, arch):
     assert seen[0][1] != here  # its own channel, its own Windows thread
 
 
+def test_a_thread_that_ended_leaves_no_thread_object(run_python, arch):
+    code = f"""
+import threading, winbridge
+thread = threading.Thread(target=lambda: winbridge.{SESSIONS[arch].__name__}().memory.alloc(4))
+thread.start()
+thread.join()
+print([thread.name for thread in threading.enumerate() if not thread.name.startswith("winbridge-warden")])
+"""
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("['MainThread']\n", "")
+
+
 def test_a_threads_channel_goes_with_it(specimen):
     session = specimen.session()
     specimen.thread_id()

@@ -53,6 +53,8 @@ class Link:
         base = agent.greeting.arena
         self.control = StreamChannel(self, 0, Arena(memoryview(bytearray(wire.CONTROL_ARENA)), base))
         self._controlling = threading.Lock()
+        self._watching = threading.Lock()  # held by the warden as long as it runs
+        self._watching.acquire()
         self._warden = threading.Thread(target=self._watch, name=f"winbridge-warden-{agent.process.pid}", daemon=True)
         self._warden.start()
 
@@ -129,6 +131,7 @@ class Link:
                 channel.inbox.put(None)
             if death is not None:
                 os.close(death)
+            self._watching.release()
 
     def _register_death(self, poll: select.poll) -> int | None:
         """Services of Wine inherit the agent's streams, so their end does not tell of its death."""
@@ -202,8 +205,8 @@ class Link:
 
     def _end_warden(self) -> None:
         os.write(self._stopper, b"\0")
-        if threading.current_thread() is not self._warden:
-            self._warden.join()
+        # Not join(): a session may be closed by the end of its thread, when current_thread() would make another.
+        self._watching.acquire()
         for descriptor in (self._stop, self._stopper):
             os.close(descriptor)
         self._stopper = -1
