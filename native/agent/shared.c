@@ -13,11 +13,15 @@
 
 #include "agent.h"
 
+enum { FIRST_REST = 16, LAST_REST = 256 };
+
 struct shared {
     char *slot;
     char *growth;           /* the arena that took the place of the one behind the slot, if any */
     HANDLE requests, wakes;
     LONGLONG spin;          /* ticks of the performance counter */
+    uint32_t rest;          /* requests until spinning is tried again */
+    uint32_t next_rest;
     uint32_t seen;
     struct visible visible;
 };
@@ -34,14 +38,23 @@ static LONGLONG now(void)
     return ticks.QuadPart;
 }
 
-static int spin_for_request(const struct shared *channel)
+/* Spinning in vain only keeps others from running: give it a rest, longer each time, and from the
+ * shortest again after the longest. As in winbridge/core/transport/shm.py. */
+static void rest(struct shared *channel)
 {
-    if (!channel->spin) return 0;
+    channel->rest = channel->next_rest;
+    channel->next_rest = channel->next_rest >= LAST_REST ? FIRST_REST : 2 * channel->next_rest;
+}
+
+static int spin_for_request(struct shared *channel)
+{
+    if (!channel->spin || (channel->rest && channel->rest--)) return 0;
     for (LONGLONG end = now() + channel->spin; now() < end;)
         for (int k = 0; k < 32; k++) {
             if (*word(channel, SLOT_REQUEST_SERIAL) != channel->seen) return 1;
             __builtin_ia32_pause();
         }
+    rest(channel);
     return 0;
 }
 
@@ -139,6 +152,7 @@ uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, c
     struct shared *channel = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *channel);
     if (!channel) return 0;
     channel->spin = ticks(spin);
+    channel->next_rest = FIRST_REST;
     channel->slot = (char *)map_segment(segment, address, size);
     channel->requests = channel->slot ? open_pipe(requests, GENERIC_READ) : INVALID_HANDLE_VALUE;
     channel->wakes = channel->slot ? open_pipe(wakes, GENERIC_WRITE) : INVALID_HANDLE_VALUE;

@@ -34,6 +34,11 @@ USUAL_SPIN = 100
 """Microseconds. Waking a sleeper whose core was halted takes 30 to 70; who spins longer than that is still
 awake when the other side comes, so a pair that fell asleep finds back to spinning (benchmarks/run.py)."""
 
+FIRST_REST, LAST_REST = 16, 256
+"""Calls for which a side that spun in vain goes to sleep at once; shared.c does the same."""
+
+NO_SPIN = range(0)
+
 SPINS_PER_MICROSECOND = 20
 """Turns of the waiting loop in a microsecond, about, on current processors."""
 
@@ -57,7 +62,9 @@ class SharedChannel:
         self._slot = segment.view[:_ARENA]
         self._words = self._slot.cast("I")
         self._serial = 0
-        self._spin = range(spin * SPINS_PER_MICROSECOND)
+        self._spin = self._usual_spin = range(spin * SPINS_PER_MICROSECOND)
+        self._rest = 0  # calls until spinning is tried again
+        self._next_rest = FIRST_REST
         self._wake_agent = wake_agent
         self._woken = woken
         self._poll = select.poll()
@@ -78,6 +85,7 @@ class SharedChannel:
             for _ in () if asleep else self._spin:  # waking it takes longer than spinning is worth
                 if words[_RESPONSE_SERIAL] == serial:
                     return _unpack(slot, _RESPONSE)
+            self._adapt(asleep)
             self._sleep(serial, timeout)
             return _unpack(slot, _RESPONSE)
         except BrokenPipeError:
@@ -86,6 +94,16 @@ class SharedChannel:
             if not self._closed:
                 raise
             raise SessionClosedError("the channel is closed") from error
+
+    def _adapt(self, asleep: int) -> None:
+        """Spinning in vain (a long call, a busy machine) only keeps others from running: give it a rest."""
+        if self._rest:
+            self._rest -= 1
+            if not self._rest:
+                self._spin = self._usual_spin
+        elif not asleep:
+            self._spin, self._rest = NO_SPIN, self._next_rest
+            self._next_rest = FIRST_REST if self._next_rest == LAST_REST else 2 * self._next_rest
 
     def _sleep(self, serial: int, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
