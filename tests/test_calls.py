@@ -366,6 +366,8 @@ def test_a_remote_pointer_to_nowhere(specimen):
         specimen.echo_pointer(16)[0]
 
 
+@pytest.mark.win64
+@pytest.mark.win32
 def test_a_pointer_of_another_session_is_refused(dll_folder):
     sides = [winbridge.load_dll(dll_folder / arch / "specimen.dll", convention="cdecl") for arch in SESSIONS]
     sides[0].get_table.restype = POINTER(c_int)

@@ -124,6 +124,8 @@ def test_last_error_is_kept_by_thread(specimen):
     assert seen == [22] and specimen.last_error() == 11
 
 
+@pytest.mark.win64
+@pytest.mark.win32
 def test_two_architectures_side_by_side(dll_folder):
     sizes = [winbridge.load_dll(dll_folder / arch / "specimen.dll", convention="cdecl") for arch in SESSIONS]
     assert [dll.session().arch for dll in sizes] == ["win64", "win32"]
@@ -373,6 +375,14 @@ def test_a_start_that_fails_twice_is_an_error(arch, tmp_path):
     with pytest.raises(AgentStartError, match=r"ended before it greeted \(exit status 1\).*\n.*doctor"):
         SESSIONS[arch](wine=script)
     assert len((tmp_path / "wine.starts").read_text().splitlines()) == 2
+
+
+@pytest.mark.win32
+def test_a_prefix_made_without_32_bit(tmp_path):
+    (tmp_path / "drive_c" / "windows" / "syswow64").mkdir(parents=True)
+    (tmp_path / "system.reg").touch()
+    with pytest.raises(AgentStartError, match="without 32 bit .*wineboot -u"):
+        Win32Session(prefix=tmp_path)
 
 
 def test_missing_agent(monkeypatch, tmp_path, arch):

@@ -42,6 +42,18 @@ def executable(arch: str) -> Path:
     return path
 
 
+def _require_32_bit(config: Config) -> None:
+    """A prefix made by a Wine without 32 bit stays without when that part is installed later."""
+    folder = config.prefix / "drive_c" / "windows" / "syswow64"
+    if folder.is_dir() and not (folder / "kernel32.dll").exists():
+        loader = wine.find_loader(config, "win64").path
+        raise AgentStartError(
+            f"the Wine prefix {config.prefix} was made by a Wine without 32 bit ({folder} has no kernel32.dll);"
+            f" bring it up to date: rm {config.prefix}/.update-timestamp;"
+            f" WINEPREFIX={config.prefix} {loader} wineboot -u"
+        )
+
+
 class Agent:
     """A running agent and our ends of its standard streams (file descriptors).
 
@@ -80,6 +92,8 @@ class Agent:
         binary = executable(self.arch)
         loader = wine.find_loader(config, self.arch)
         prefix.ensure(config)
+        if self.arch == "win32":
+            _require_32_bit(config)
         try:
             return subprocess.Popen(
                 [str(loader.path), str(binary)],
