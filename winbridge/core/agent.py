@@ -17,7 +17,6 @@ from winbridge.core.config import Config
 from winbridge.core.errors import AgentDiedError, AgentStartError
 
 AGENTS = Path(__file__).resolve().parent.parent / "agents"
-POINTER_SIZES = {"win64": 8, "win32": 4}
 TAIL_LINES = 50
 
 
@@ -116,7 +115,7 @@ class Agent:
                 f"the {self.arch} agent speaks version {greeting.version} of the wire, this client {wire.VERSION}:"
                 " build the agents again with `make agents`, or reinstall winbridge"
             )
-        if greeting.pointer_size != POINTER_SIZES[self.arch]:
+        if greeting.pointer_size != wire.POINTER_SIZES[self.arch]:
             raise AgentStartError(f"the {self.arch} agent is a {greeting.pointer_size * 8}-bit program: rebuild it")
         return greeting
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import pack
 from typing import TYPE_CHECKING, NamedTuple
 
 from winbridge.core import wire
@@ -21,28 +20,22 @@ class Answer(NamedTuple):
     room: bytes
 
 
-def words(pointer_size: int, values: list[int]) -> bytes:
-    """Argument words of a width; values are taken modulo that width.
-
-    A negative one is written as its two's complement.
-    """
-    mask = (1 << 8 * pointer_size) - 1
-    return pack(f"<{len(values)}{'Q' if pointer_size == 8 else 'I'}", *(value & mask for value in values))
-
-
 def ask(session: SessionEngine, op: Op, build: Callable[[int], list[int]], data: bytes = b"", room: int = 0) -> Answer:
     """Call a function of the agent.
 
     Args:
         session: whose agent.
         op: which function.
-        build: gives the arguments, from the address where ``data`` and then the room lie.
+        build: gives the arguments (taken modulo the width of a word), from the address where ``data``
+            and then the room lie.
         data: bytes that go with the request.
         room: bytes behind ``data`` that come back.
     """
     arena = session.reserve(max(len(data), room))
     start = arena.top
     arena.view[start : start + len(data)] = data
-    request = wire.request(op, words(session.pointer_size, build(arena.base + start)), arena=(start, len(data), room))
+    mask = (1 << 8 * session.pointer_size) - 1
+    words = wire.words(session.pointer_size, *(value & mask for value in build(arena.base + start)))
+    request = wire.request(op, words, arena=(start, len(data), room))
     record = session.exchange(request, op.name)
     return Answer(record[2] & ((1 << 64) - 1), record[1], bytes(arena.view[start : start + room]))

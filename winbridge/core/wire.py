@@ -21,7 +21,7 @@ This module is the only definition. ``scripts/wire_header.py`` writes the agent'
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from struct import Struct
+from struct import Struct, pack
 from typing import NamedTuple
 
 VERSION = 1
@@ -195,6 +195,15 @@ class Greeting(NamedTuple):
     process_id: int
     reserved: int
     arena: int
+
+
+POINTER_SIZES = {"win64": 8, "win32": 4}
+"""Bytes of a pointer, and of an argument word, by architecture."""
+
+
+def words(pointer_size: int, *values: int) -> bytes:
+    """Argument words of a width, from unsigned numbers."""
+    return pack(f"<{len(values)}{'Q' if pointer_size == 8 else 'I'}", *values)
 
 
 def request(

@@ -7,11 +7,10 @@ from typing import Any
 
 from winbridge.core.errors import PrototypeError
 from winbridge.dll.blocks import Blocks, Place
-from winbridge.dll.layout import layout
+from winbridge.dll.layout import FunctionPointer, SimpleData, layout
 from winbridge.dll.pointer import RemotePointer
-from winbridge.dll.scalars import CArgument, SimpleData, pointer_code, wrap
+from winbridge.dll.scalars import CArgument, pointer_code, wrap
 
-FunctionPointer: Any = ctypes._CFuncPtr  # type: ignore[attr-defined]
 HAVE_ADDRESS = (ctypes.Array, ctypes._Pointer, CArgument, FunctionPointer)
 
 _CDATA = ctypes.Array | ctypes.Structure | ctypes.Union | SimpleData | ctypes._Pointer

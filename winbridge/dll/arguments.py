@@ -13,11 +13,11 @@ from typing import Any
 from winbridge.core.errors import PrototypeError
 from winbridge.dll import addresses
 from winbridge.dll.blocks import Blocks, Place
+from winbridge.dll.layout import SimpleData
 from winbridge.dll.pointer import RemotePointer
 from winbridge.dll.scalars import (
     INTEGERS,
     REALS,
-    SimpleData,
     encoded,
     fit_typed,
     fit_untyped,

@@ -12,9 +12,10 @@ from types import BuiltinMethodType
 from typing import Any
 
 from winbridge.core.session import SessionEngine
+from winbridge.dll.layout import SimpleData
 from winbridge.dll.plan import Plan, Prototype, argument_error
 from winbridge.dll.pointer import RemotePointer
-from winbridge.dll.scalars import CArgument, SimpleData, is_number, unwrapped
+from winbridge.dll.scalars import CArgument, is_number, unwrapped
 
 _PLAIN = (
     int, float, bytes, str, type(None), SimpleData, CArgument, RemotePointer,

@@ -105,10 +105,8 @@ class DllFunction:
 
     def _bind(self) -> _Binding:
         """Find the calling thread's session, and the function in it; valid until a session opens or closes."""
-        epoch = registry.epoch
         session = self.dll.session()
-        if registry.epoch != epoch:  # it was opened just now
-            epoch = registry.epoch
+        epoch = registry.epoch  # read now: the session may have been opened just before
         binding = self._binding(session)
         self._here[get_ident()] = epoch, binding
         return binding

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from winbridge.core.errors import PrototypeError
+from winbridge.core.wire import POINTER_SIZES
 from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal, Text, merged
 from winbridge.dll.overlap import overlaid
 
@@ -21,7 +22,6 @@ SIZES = {
     "f": 4, "q": 8, "Q": 8, "d": 8, "g": 8,
 }  # fmt: skip
 POINTERS = "PzZXO"
-POINTER_SIZES = {"win64": 8, "win32": 4}
 _FORMATS = {"l": "i", "L": "I", "g": "d", "u": "H", "v": "h"}
 
 SimpleData: Any = ctypes._SimpleCData

@@ -7,9 +7,9 @@ from typing import Any
 
 from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
-from winbridge.dll.layout import layout
+from winbridge.dll.layout import SimpleData, layout
 from winbridge.dll.prototype import is_pointer
-from winbridge.dll.scalars import SimpleData, is_address
+from winbridge.dll.scalars import is_address
 
 
 class RemotePointer:

@@ -10,10 +10,9 @@ from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Record
 from winbridge.core.wire import Result as Kind
-from winbridge.dll.layout import simple_format
+from winbridge.dll.layout import SimpleData, simple_format
 from winbridge.dll.pointer import RemotePointer
 from winbridge.dll.prototype import is_pointer
-from winbridge.dll.scalars import SimpleData
 
 INTEGER: Literal[2] = 2
 REAL: Literal[3] = 3

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from winbridge.core.errors import PrototypeError
-from winbridge.dll.layout import simple_format
+from winbridge.dll.layout import SimpleData, simple_format
 
-SimpleData: Any = ctypes._SimpleCData
 CArgument: Any = type(ctypes.byref(ctypes.c_int()))
 
 _SIGNED = {"b": 8, "h": 16, "i": 32, "q": 64}

@@ -64,7 +64,7 @@ class Link:
 
     def words(self, *values: int) -> bytes:
         """Argument words of the agent's width."""
-        return struct.pack(f"<{len(values)}{'Q' if self.pointer_size == 8 else 'I'}", *values)
+        return wire.words(self.pointer_size, *values)
 
     def number(self) -> int:
         """A number for another channel."""
