@@ -77,3 +77,5 @@ environment
 agents
 "$VENV_PYTHON" -m winbridge.core.prefix </dev/null
 "$VENV_PYTHON" scripts/windows_python.py </dev/null
+"$VENV_PYTHON" scripts/cpython_tests.py </dev/null
+"$VENV_PYTHON" scripts/binding_packages.py </dev/null

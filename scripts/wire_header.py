@@ -44,6 +44,7 @@ def header() -> str:
         f'#define WIRE_MAGIC "{wire.MAGIC.decode()}"',
         f"#define FRAME_MAGIC {wire.FRAME_MAGIC:#x}u",
         f"#define MAX_ARGUMENT_BYTES {wire.MAX_ARGUMENT_BYTES}u",
+        f"#define CALLBACK_GONE {wire.CALLBACK_GONE:#x}u",
         f"#define MAX_ARENA {wire.MAX_ARENA:#x}ull",
         f"#define CONTROL_ARENA {wire.CONTROL_ARENA}u",
         "",

@@ -42,8 +42,18 @@ def wardens() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("winbridge")]
 
 
+def heap_segments() -> list:
+    """The heap belongs to the process, not to a session: it stays."""
+    from winbridge.core.heap import heap
+
+    return [segment for size in (4, 8) for segment in heap(size).segments]
+
+
 def mappings() -> list[str]:
-    return [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:winbridge" in line]
+    found = [line for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:winbridge" in line]
+    ours = [(segment.address, segment.address + segment.size) for segment in heap_segments()]
+    starts = [int(line.partition("-")[0], 16) for line in found]
+    return [line for line, at in zip(found, starts, strict=True) if not any(low <= at < high for low, high in ours)]
 
 
 def segments() -> set[str]:
@@ -61,7 +71,8 @@ def nothing_left():
     assert agents() == []
     assert mappings() == []
     assert segments() == set()
-    assert descriptors() - before == set()
+    heaps = {f"{segment.descriptor} -> " for segment in heap_segments()}
+    assert {found for found in descriptors() - before if found.partition("/")[0] not in heaps} == set()
     deadline = time.monotonic() + 5
     while wardens() and time.monotonic() < deadline:
         os.sched_yield()

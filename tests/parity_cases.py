@@ -15,22 +15,23 @@ CASES = {}
 DELIBERATE = {
     "winerror_of_an_access_violation": ("", "ctypes leaves winerror None; winbridge tells the code of every fault"),
     "execute_violation": ("", "ctypes calls every access that is no read a write; winbridge says executing"),
-    "missing_function": ("", "winbridge names the DLL and the nearest names"),
-    "missing_ordinal": ("", "winbridge names the DLL"),
+    "missing_function": ("standard winbridge", "winbridge names the DLL and the nearest names"),
+    "missing_ordinal": ("standard winbridge", "winbridge names the DLL"),
     "missing_dll": ("", "winbridge says where it was searched for; ctypes only guesses"),
     "long_beyond_32_bits": ("standard", "on Linux c_int64 is c_long: cutting what is too long would corrupt c_int64"),
     "union_with_a_long": ("standard", "members that lie differently on Linux: which is meant cannot be known"),
-    "cast_of_byref": ("", "such a pointer does not tell which object it points into: a clear error"),
-    "addresses_as_numbers": ("", "a number is an address on the Windows side, not one of this process"),
+    "addresses_as_numbers": ("standard", "a number is an address on the Windows side, not one of this process"),
     "errno_private_copy": ("", "a Windows Python swaps errno of its own C library, ucrt; winbridge that of msvcrt"),
     "errcheck_none": ("", "None takes an errcheck away again; ctypes has no way to do that but del"),
     "stdcall_called_as_cdecl": ("win32", "ctypes gave up checking the stack in 3.8; winbridge tells"),
     "cdecl_called_as_stdcall": ("win32", "ctypes gave up checking the stack in 3.8; winbridge tells"),
     "stdcall_with_too_few": ("win32", "ctypes gave up checking the stack in 3.8; winbridge tells"),
-    "result_pointer_type": ("", "a pointer into another process is a RemotePointer"),
-    "result_pointer_contents_write": ("", "contents is a copy here: write by p[0] = ..."),
+    "result_pointer_type": ("standard", "a pointer into another process is a RemotePointer"),
+    "wrong_types_without_prototype": ("standard winbridge", "load_dll passes buffers (bytearray ...) as they are"),
+    "prototype_attributes": ("winbridge", "a DllFunction's restype is the standard c_int until it is set"),
+    "result_pointer_contents_write": ("standard", "contents is a copy here: write by p[0] = ..."),
 }
-"""Cases that differ on purpose: where (an architecture, which types; empty for everywhere), and why.
+"""Cases that differ on purpose: where (an architecture, or which types; empty for everywhere), and why.
 
 Not among the cases: int3, which ends a Windows Python; winbridge makes an exception of it.
 """

@@ -505,7 +505,10 @@ def test_sessions_are_checked(gateway):
     assert len(gateway.sessions) == 0
 
 
-ALLOWED = {Op.CALL, Op.LOAD, Op.FREE, Op.RESOLVE, Op.MODULE_PATH, Op.READ, Op.WRITE, Op.STRING, Op.ALLOC, Op.RELEASE}
+ALLOWED = {
+    Op.CALL, Op.LOAD, Op.FREE, Op.RESOLVE, Op.MODULE_PATH, Op.READ, Op.WRITE, Op.STRING, Op.ALLOC, Op.RELEASE,
+    Op.HEAP, Op.THUNK_NEW, Op.THUNK_FREE, Op.CALLBACK_RETURN, Op.SERVE,
+}  # fmt: skip
 
 
 @wine

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 
 from tests.fix_dlls import compile_dll
 from winbridge import PrototypeError, Win32Session, Win64Session
-from winbridge import ctypes as windows
-from winbridge.ctypes import wintypes
+from winbridge.ctypes.implicit import implicit
 from winbridge.dll.layout import layout
+from winbridge.dll.offsets import host_offset, windows_offset
+from winbridge.dll.own import c_longlong, c_ulonglong
 
 SESSIONS = {"win64": Win64Session, "win32": Win32Session}
 
 C_NAMES = {
     ctypes.c_char: "char", ctypes.c_byte: "signed char", ctypes.c_ubyte: "unsigned char", ctypes.c_short: "short",
     ctypes.c_ushort: "unsigned short", ctypes.c_int: "int", ctypes.c_uint: "unsigned", ctypes.c_long: "long",
-    ctypes.c_ulong: "unsigned long", windows.c_longlong: "long long", windows.c_ulonglong: "unsigned long long",
+    ctypes.c_ulong: "unsigned long", c_longlong: "long long", c_ulonglong: "unsigned long long",
     ctypes.c_float: "float", ctypes.c_double: "double", ctypes.c_wchar: "wchar_t", ctypes.c_void_p: "void *",
-    windows.c_size_t: "size_t", ctypes.c_char_p: "char *", ctypes.c_bool: "_Bool",
+    ctypes.c_char_p: "char *", ctypes.c_bool: "_Bool",
 }  # fmt: skip
 BIT_TYPES = [ctypes.c_byte, ctypes.c_ubyte, ctypes.c_short, ctypes.c_ushort, ctypes.c_int, ctypes.c_uint]
 
@@ -127,40 +128,23 @@ def test_many_layouts_are_the_compilers(arch, tmp_path_factory, types):
     check(arch, tmp_path_factory.mktemp("layout"), types)
 
 
-NOT_IN_WINDOWS_H = {"RGB", "LPOLESTR", "OLESTR", "LPCOLESTR", "HSTR", "LPHKL", "_LARGE_INTEGER", "_ULARGE_INTEGER"}
-
-
-@pytest.mark.wine
-def test_wintypes_have_the_widths_of_windows_h(arch, tmp_path):
-    names = [name for name in dir(host_wintypes) if name.isupper() and name not in NOT_IN_WINDOWS_H]
-    names = [name for name in names if isinstance(getattr(host_wintypes, name), type) and not name.startswith("_")]
-    sizes = ", ".join(f"sizeof({name})" for name in names)
-    source = tmp_path / "widths.c"
-    source.write_text(f"#include <windows.h>\n__declspec(dllexport) unsigned table[] = {{{sizes}}};\n")
-    dll = compile_dll(arch, source, tmp_path / "widths.dll")
-    session = SESSIONS[arch]()
-    module = session.modules.load("Z:" + str(dll).replace("/", "\\"))
-    data = session.memory.read(session.modules.resolve(module, "table"), 4 * len(names))
-    expected = dict(zip(names, memoryview(data).cast("I"), strict=True))
-    assert {name: layout(getattr(wintypes, name), arch).size for name in names} == expected
-
-
-def test_every_name_of_wintypes_is_there():
-    missing = {name for name in dir(host_wintypes) if not name.startswith("__")} - set(dir(wintypes)) - {"ctypes"}
-    assert missing == set()
-
-
 @pytest.mark.parametrize(
     ("kind", "sizes"),
     [
-        (wintypes.DWORD, (4, 4)), (wintypes.FILETIME, (8, 8)), (wintypes.RECT, (16, 16)), (wintypes.MSG, (48, 28)),
-        (wintypes.WIN32_FIND_DATAW, (592, 592)), (host_wintypes.WIN32_FIND_DATAW, (592, 592)),
-        (host_wintypes.RECT, (16, 16)), (ctypes.c_long, (4, 4)), (ctypes.c_wchar, (2, 2)), (windows.c_size_t, (8, 4)),
-        (windows.c_longdouble, (8, 8)), (ctypes.POINTER(ctypes.c_int), (8, 4)), (wintypes.VARIANT_BOOL, (2, 2)),
+        (host_wintypes.WIN32_FIND_DATAW, (592, 592)), (host_wintypes.RECT, (16, 16)), (ctypes.c_long, (4, 4)),
+        (ctypes.c_wchar, (2, 2)), (ctypes.c_longdouble, (8, 8)), (ctypes.POINTER(ctypes.c_int), (8, 4)),
+        (host_wintypes.VARIANT_BOOL, (2, 2)), (host_wintypes.FILETIME, (8, 8)),
     ],
 )  # fmt: skip
 def test_known_sizes(kind, sizes):
-    assert (windows.sizeof(kind), windows.sizeof(kind, "win32")) == sizes
+    assert tuple(layout(kind, arch).size for arch in SESSIONS) == sizes
+    assert tuple(implicit(arch).sizeof(kind) for arch in SESSIONS) == sizes
+
+
+def unpacked(kind, image, arch):
+    host = bytearray(ctypes.sizeof(kind))
+    layout(kind, arch).unpack(bytes(image), host)
+    return kind.from_buffer(host)
 
 
 class Mixed(ctypes.Structure):
@@ -183,51 +167,60 @@ class Mixed(ctypes.Structure):
     count=st.integers(0, 2**32 - 1),
     text=st.text(st.characters(min_codepoint=1, exclude_categories=["Cs"]), max_size=3),
     longs=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=3, max_size=3),
-    handle=st.integers(1, 2**31 - 1),
     bits=st.integers(0, 31),
     more=st.integers(0, 2**20 - 1),
     real=st.floats(allow_nan=False),
 )
-def test_conversion_there_and_back(tag, low, count, text, longs, handle, bits, more, real):
+def test_conversion_there_and_back(tag, low, count, text, longs, bits, more, real):
     for arch in SESSIONS:
-        source = Mixed(tag, low, count, text, tuple(longs), handle, bits, more, real)
-        image = memoryview(bytearray(layout(Mixed, arch).size))
-        layout(Mixed, arch).pack_into(source, image)
-        back = Mixed()
-        layout(Mixed, arch).unpack_from(back, image)
+        source = Mixed(tag, low, count, text, tuple(longs), None, bits, more, real)
+        image = bytearray(layout(Mixed, arch).size)
+        layout(Mixed, arch).pack(bytes(source), image)
+        back = unpacked(Mixed, image, arch)
         assert (back.tag, back.low, back.count, back.text, list(back.longs)) == (tag, low, count, text, longs)
-        assert (back.handle, back.bits, back.more, back.real) == (handle, bits, more, real)
+        assert (back.bits, back.more, back.real) == (bits, more, real)
 
 
 def test_big_endian_structures_keep_their_order():
     class Big(ctypes.BigEndianStructure):
         _fields_ = (("a", ctypes.c_short), ("b", ctypes.c_uint))
 
-    image = memoryview(bytearray(8))
-    layout(Big, "win64").pack_into(Big(0x0102, 0x03040506), image)
+    image = bytearray(8)
+    layout(Big, "win64").pack(bytes(Big(0x0102, 0x03040506)), image)
     assert bytes(image) == b"\x01\x02\0\0\x03\x04\x05\x06"
 
 
 def test_a_long_that_does_not_fit_is_refused_and_minus_one_is_not():
-    image = memoryview(bytearray(4))
+    image = bytearray(4)
     with pytest.raises(OverflowError, match="c_longlong"):
-        layout(ctypes.c_long, "win64").pack_into(ctypes.c_long(2**40), image)
-    layout(ctypes.c_ulong, "win64").pack_into(ctypes.c_ulong(-1), image)
+        layout(ctypes.c_long, "win64").pack(bytes(ctypes.c_long(2**40)), image)
+    layout(ctypes.c_ulong, "win64").pack(bytes(ctypes.c_ulong(-1)), image)
     assert bytes(image) == b"\xff" * 4
 
 
-def test_pointers_to_this_process_are_refused():
-    class Holder(ctypes.Structure):
-        _fields_ = (("number", ctypes.c_int), ("text", ctypes.c_char_p))
+def test_pointers_are_not_converted_by_themselves():
+    """What stands in them depends on what they point to."""
 
-    shape = layout(Holder, "win64")
-    image = memoryview(bytearray(shape.size))
-    shape.pack_into(Holder(1, None), image)
-    with pytest.raises(PrototypeError, match="'text'"):
-        shape.pack_into(Holder(1, b"here"), image)
-    image[8] = 1
-    with pytest.raises(PrototypeError, match="'text'"):
-        shape.unpack_from(Holder(), image)
+    class Holder(ctypes.Structure):
+        _fields_ = (("number", ctypes.c_int), ("text", ctypes.c_char_p), ("more", ctypes.c_void_p * 3))
+
+    for arch, width in (("win64", 8), ("win32", 4)):
+        shape = layout(Holder, arch)
+        places = [slot for run in shape.pointers for slot in run.slots()]
+        assert places == [(8 + 8 * k, width + width * k) for k in range(4)]
+        image = bytearray(shape.size)
+        shape.pack(bytes(Holder(1, b"here", (1, 2, 3))), image)
+        assert bytes(image) == b"\1".ljust(shape.size, b"\0")
+
+
+def test_offsets_there_and_back():
+    for arch in SESSIONS:
+        shape = layout(Mixed, arch)
+        for name in ("tag", "low", "count", "text", "longs", "handle", "real"):
+            here = getattr(Mixed, name).offset
+            there = next(field.offset for field in shape.fields if field.name == name)
+            assert (windows_offset(shape, here), host_offset(shape, there)) == (there, here)
+        assert host_offset(shape, shape.size) == ctypes.sizeof(Mixed)
 
 
 def test_what_is_no_type_is_refused():
@@ -238,16 +231,14 @@ def test_what_is_no_type_is_refused():
 
 def test_same_layouts_are_copied_whole():
     assert layout(ctypes.c_double * 1000, "win32").same
-    assert layout(wintypes.RECT, "win64").same
+    assert layout(ctypes.c_int * 4, "win64").same
     assert not layout(host_wintypes.RECT, "win64").same
 
 
 def test_large_arrays_of_long():
     array = (ctypes.c_long * 100_000)(*range(-50_000, 50_000))
     shape = layout(type(array), "win64")
-    image = memoryview(bytearray(shape.size))
-    shape.pack_into(array, image)
-    assert list(image.cast("i")[:3]) == [-50_000, -49_999, -49_998]
-    back = type(array)()
-    shape.unpack_from(back, image)
-    assert list(back) == list(array)
+    image = bytearray(shape.size)
+    shape.pack(bytes(array), image)
+    assert list(memoryview(image).cast("i")[:3]) == [-50_000, -49_999, -49_998]
+    assert list(unpacked(type(array), image, "win64")) == list(array)

@@ -40,11 +40,14 @@ if TYPE_CHECKING:
     from winbridge.core.session import SessionEngine
     from winbridge.core.singleton import Singleton
     from winbridge.core.transport.memory import MemorySession
+    from winbridge.ctypes.session import CtypesSession
     from winbridge.dll.function import DllFunction
     from winbridge.dll.lasterror import get_errno, get_last_error, set_errno, set_last_error
     from winbridge.dll.library import Dll
     from winbridge.dll.load import call, function, load_dll
     from winbridge.dll.pointer import RemotePointer
+    from winbridge.dll.shared import shared, shared_array
+    from winbridge.dll.sync import sync
 
 __version__ = "0.1.0"
 
@@ -78,11 +81,14 @@ _HOMES = {
     "winbridge.core.session": ["SessionEngine"],
     "winbridge.core.singleton": ["Singleton"],
     "winbridge.core.transport.memory": ["MemorySession"],
+    "winbridge.ctypes.session": ["CtypesSession"],
     "winbridge.dll.function": ["DllFunction"],
     "winbridge.dll.lasterror": ["get_errno", "get_last_error", "set_errno", "set_last_error"],
     "winbridge.dll.library": ["Dll"],
     "winbridge.dll.load": ["call", "function", "load_dll"],
     "winbridge.dll.pointer": ["RemotePointer"],
+    "winbridge.dll.shared": ["shared", "shared_array"],
+    "winbridge.dll.sync": ["sync"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -94,6 +100,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "ConnectError",
+    "CtypesSession",
     "Dll",
     "DllError",
     "DllFunction",
@@ -122,6 +129,9 @@ __all__ = [
     "load_dll",
     "set_errno",
     "set_last_error",
+    "shared",
+    "shared_array",
+    "sync",
 ]
 
 

@@ -6,10 +6,13 @@
  *   main.c       starts, greets, and hands the standard handles to the stream
  *   stream.c     frames over a byte stream: always there, also the watchdog on the client's life
  *   shared.c     a slot in shared memory, for clients on the same machine
+ *   channel.c    what both have in common: the loop that serves requests
  *   dispatch.c   checks a request, calls, fills the response
  *   builtins.c   the agent's own functions (load, resolve, read, write ...)
  *   kernel_*.S   the calling conventions, one file an architecture
  *   fault.c      what a fault leaves behind
+ *   callback.c   the other way: a DLL calls the client
+ *   thunk_*.S    the calling conventions of that, one file an architecture
  *
  * Each channel has a thread of its own, so that what Windows keeps by thread (last error, COM
  * apartment, message queue) is kept by channel.
@@ -49,23 +52,76 @@ _Static_assert(offsetof(struct call, integer) == 24 && offsetof(struct call, pop
 /* Calls; returns 0, or 1 when the callee raised an exception (call->fault tells which). */
 int invoke(struct call *call);
 
-/* What a channel's thread remembers between requests. */
-struct visible {
-    DWORD last_error;     /* the last error as the client's code sees it, free of the agent's own doings */
+/* Memory for the arguments of calls. A larger one may come while a call whose memory lies in an older one runs. */
+struct arena {
+    struct arena *older;
+    char *bytes;
+    uint64_t size;
 };
 
-/* Executes one request. `words` is private memory of at least request->size bytes. */
-void dispatch(struct visible *visible, const struct request *request, const void *words, struct response *response);
+/* A request that is worked on. */
+struct task {
+    struct request request;
+    struct arena *arena;  /* where its memory lies, where the carrier has to bring that back */
+};
+
+/* One conversation with the client, whatever carries it. Used by one thread at a time: its own, or one that borrows it. */
+struct channel {
+    const struct carrier *carrier;
+    struct arena *arena;       /* the newest */
+    struct task *running;      /* the innermost call under way, NULL between calls */
+    unsigned callbacks;        /* under way, one within the other */
+    volatile int over;         /* the client has given it up: nothing more will be asked or answered */
+    DWORD last_error;          /* the last error as the client's code sees it, free of the agent's own doings */
+    struct channel *next_idle;
+    char words[MAX_ARGUMENT_BYTES];   /* of the newest request; invoke() has copied them when another comes */
+};
+
+struct carrier {
+    /* Waits for a request and takes its words to channel->words; 0 when the client has given the channel up. */
+    int (*receive)(struct channel *channel, struct request *request);
+    /* Answers a task, at its end (no area) or with a callback. */
+    void (*respond)(struct channel *channel, const struct task *task, const struct response *response, const void *area, uint32_t size);
+    void (*unmap)(char *arena);
+};
+
+void prepare_channels(void);
+
+/* The channel that this thread works for, NULL where a DLL made the thread. Leaves no last error. */
+struct channel *current_channel(void);
+void set_current_channel(struct channel *channel);
+
+/* Makes `bytes` the channel's arena; the older ones stay until its outermost call ends. 0 without memory. */
+int add_arena(struct channel *channel, char *bytes, uint64_t size);
+void drop_arenas(struct channel *channel);
+
+/* Serves requests until the innermost callback has its answer (1), or the client gives the channel up (0). */
+int serve(struct channel *channel, struct request *answer);
+
+/* Executes one request and answers it. */
+void work(struct channel *channel, struct task *task);
+
+/* Executes one request; its words lie in channel->words. */
+void dispatch(struct channel *channel, const struct request *request, struct response *response);
+
+/* Bytes that a Result takes on the FPU stack of x86, 0 for those that are no floating-point numbers. */
+uint32_t real_size(uint32_t result);
 
 /* The address of the function behind an Op, 0 where there is none. */
 uintptr_t builtin(uint32_t op);
 
-/* Functions of stream.c and shared.c that are called as builtins. */
+/* Functions of stream.c, shared.c and callback.c that are called as builtins. */
 uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, const WCHAR *requests, const WCHAR *wakes, uintptr_t spin);
 uintptr_t open_stream(uintptr_t number, uintptr_t size);
 uintptr_t close_stream(uintptr_t number);
 uintptr_t stream_arena(uintptr_t number, uintptr_t size);
 uintptr_t map_segment(const WCHAR *path, uintptr_t address, uintptr_t size);
+uintptr_t map_arena(const WCHAR *path, uintptr_t address, uintptr_t size);
+uintptr_t thunk_new(uintptr_t id, uintptr_t size, uintptr_t popped, uintptr_t result);
+uintptr_t thunk_free(uintptr_t address);
+uintptr_t serve_callbacks(void);
+
+void prepare_callbacks(void);
 
 /* Serves frames until the stream ends; `arena` belongs to channel 0. */
 void serve_stream(HANDLE in, HANDLE out, char *arena);

@@ -62,6 +62,16 @@ static uintptr_t release(uintptr_t address)
     return (uintptr_t)HeapFree(GetProcessHeap(), 0, (void *)address);
 }
 
+static uintptr_t unshare(void *address)
+{
+    return (uintptr_t)UnmapViewOfFile(address);
+}
+
+static uintptr_t heap(void *address, uintptr_t size)
+{
+    return (uintptr_t)VirtualAlloc(address, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+}
+
 static uintptr_t leave(uintptr_t code)
 {
     ExitProcess((UINT)code);
@@ -70,9 +80,11 @@ static uintptr_t leave(uintptr_t code)
 static const void *const table[] = {
     [OP_LOAD] = load, [OP_FREE] = unload, [OP_RESOLVE] = resolve, [OP_MODULE_PATH] = module_path,
     [OP_READ] = read, [OP_WRITE] = write, [OP_STRING] = string,
-    [OP_ALLOC] = allocate, [OP_RELEASE] = release, [OP_MAP] = map_segment,
+    [OP_ALLOC] = allocate, [OP_RELEASE] = release, [OP_MAP] = map_arena,
     [OP_ARENA] = stream_arena, [OP_OPEN_SHARED] = open_shared,
     [OP_OPEN_STREAM] = open_stream, [OP_CLOSE_STREAM] = close_stream, [OP_EXIT] = leave,
+    [OP_SHARE] = map_segment, [OP_UNSHARE] = unshare, [OP_HEAP] = heap,
+    [OP_THUNK_NEW] = thunk_new, [OP_THUNK_FREE] = thunk_free, [OP_SERVE] = serve_callbacks,
 };
 
 uintptr_t builtin(uint32_t op)

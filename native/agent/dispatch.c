@@ -29,7 +29,7 @@ static double real(uint32_t result, const struct call *call)
     return narrow;
 }
 
-static uint32_t real_size(uint32_t result)
+uint32_t real_size(uint32_t result)
 {
     return result == RESULT_DOUBLE ? 8 : result == RESULT_FLOAT ? 4 : 0;
 }
@@ -53,21 +53,22 @@ static void report_fault(const struct fault *fault, struct response *response)
 }
 
 /* Calls with the last error and errno that the request asks for. What the agent does between calls must not
- * show, so a plain call sees the last error that the channel's previous plain call left. */
-static int invoke_with_errors(struct visible *visible, const struct request *request, struct call *call, struct response *response)
+ * show, so a plain call sees the last error that the channel's previous plain call left, or a callback was called with. */
+static int invoke_with_errors(struct channel *channel, const struct request *request, struct call *call, struct response *response)
 {
     int errno_before = errno, plain = request->op == OP_CALL && !(request->flags & FLAG_SWAP_LAST_ERROR);
+    DWORD visible = channel->last_error;
     if (request->flags & FLAG_SWAP_ERRNO) errno = request->errno_value;
-    SetLastError(plain ? visible->last_error : request->last_error);
+    SetLastError(plain ? visible : request->last_error);
     int failed = invoke(call);
     response->last_error = GetLastError();
     response->errno_value = errno;
     if (request->flags & FLAG_SWAP_ERRNO) errno = errno_before;
-    if (plain) visible->last_error = response->last_error;
+    channel->last_error = plain ? response->last_error : visible;
     return failed;
 }
 
-void dispatch(struct visible *visible, const struct request *request, const void *words, struct response *response)
+void dispatch(struct channel *channel, const struct request *request, struct response *response)
 {
     uint32_t result = request->flags & 0xff, rule = malformed(request);
     memset(response, 0, sizeof *response);
@@ -77,8 +78,8 @@ void dispatch(struct visible *visible, const struct request *request, const void
         return;
     }
     struct call call = {.function = request->op == OP_CALL ? request->target : builtin(request->op),
-                        .words = (uintptr_t)words, .size = request->size, .real_size = real_size(result)};
-    if (invoke_with_errors(visible, request, &call, response)) {
+                        .words = (uintptr_t)channel->words, .size = request->size, .real_size = real_size(result)};
+    if (invoke_with_errors(channel, request, &call, response)) {
         report_fault(&call.fault, response);
         return;
     }

@@ -54,6 +54,8 @@ int wmain(void)
     SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
     SetUnhandledExceptionFilter(last_words);
     redirect_standard_handles();
+    prepare_channels();
+    prepare_callbacks();
     if (!arena || !greet(out, arena)) return 2;
     serve_stream(in, out, arena);
     /* The client is gone. Not ExitProcess: a DLL may hold the loader lock, and nobody is left to kill us. */

@@ -16,14 +16,13 @@
 enum { FIRST_REST = 16, LAST_REST = 256 };
 
 struct shared {
+    struct channel base;    /* its arenas are those that took the place of the one behind the slot */
     char *slot;
-    char *growth;           /* the arena that took the place of the one behind the slot, if any */
     HANDLE requests, wakes;
     LONGLONG spin;          /* ticks of the performance counter */
     uint32_t rest;          /* requests until spinning is tried again */
     uint32_t next_rest;
     uint32_t seen;
-    struct visible visible;
 };
 
 static volatile uint32_t *word(const struct shared *channel, int offset)
@@ -71,39 +70,42 @@ static int sleep_for_request(const struct shared *channel)
     return alive;
 }
 
-static void respond(const struct shared *channel, const struct response *response)
+/* The client reads a callback's area before it sends the next request, which goes into the same place. */
+static void respond(struct channel *base, const struct task *task, const struct response *response, const void *area, uint32_t size)
 {
+    struct shared *channel = (struct shared *)base;
     DWORD done;
+    (void)task;
     memcpy(channel->slot + SLOT_RESPONSE, response, sizeof *response);
+    if (size) memcpy(channel->slot + SLOT_REQUEST, area, size);
     __sync_synchronize();
     *word(channel, SLOT_RESPONSE_SERIAL) = channel->seen;
     __sync_synchronize();
     if (*word(channel, SLOT_CLIENT_ASLEEP)) WriteFile(channel->wakes, "", 1, &done, NULL);
 }
 
-static void grow(struct shared *channel, char *arena)
+/* The message is copied out once and only the copy is looked at: the client could change it under us. */
+static int receive(struct channel *base, struct request *request)
 {
-    if (channel->growth) UnmapViewOfFile(channel->growth);
-    channel->growth = arena;
+    struct shared *channel = (struct shared *)base;
+    if (!spin_for_request(channel) && !sleep_for_request(channel)) return 0;
+    channel->seen = *word(channel, SLOT_REQUEST_SERIAL);
+    memcpy(request, channel->slot + SLOT_REQUEST, sizeof *request);
+    if (request->size <= sizeof base->words)
+        memcpy(base->words, channel->slot + SLOT_REQUEST + sizeof *request, request->size);
+    return 1;
 }
 
-/* The message is copied out once and only the copy is looked at: the client could change it under us. */
-static void answer(struct shared *channel)
+static void unmap(char *arena)
 {
-    struct request request;
-    struct response response;
-    _Alignas(16) char words[MAX_ARGUMENT_BYTES];
-    memcpy(&request, channel->slot + SLOT_REQUEST, sizeof request);
-    if (request.size <= sizeof words)
-        memcpy(words, channel->slot + SLOT_REQUEST + sizeof request, request.size);
-    dispatch(&channel->visible, &request, words, &response);
-    if (request.op == OP_MAP && response.status == STATUS_OK && response.result) grow(channel, (char *)(uintptr_t)response.result);
-    respond(channel, &response);
+    UnmapViewOfFile(arena);
 }
+
+static const struct carrier carrier = {.receive = receive, .respond = respond, .unmap = unmap};
 
 static void close_shared(struct shared *channel)
 {
-    if (channel->growth) UnmapViewOfFile(channel->growth);
+    drop_arenas(&channel->base);
     UnmapViewOfFile(channel->slot);
     CloseHandle(channel->requests);
     CloseHandle(channel->wakes);
@@ -113,10 +115,9 @@ static void close_shared(struct shared *channel)
 static DWORD WINAPI serve_shared(void *argument)
 {
     struct shared *channel = argument;
-    while (spin_for_request(channel) || sleep_for_request(channel)) {
-        channel->seen = *word(channel, SLOT_REQUEST_SERIAL);
-        answer(channel);
-    }
+    struct request none;
+    set_current_channel(&channel->base);
+    serve(&channel->base, &none);
     close_shared(channel);
     return 0;
 }
@@ -132,6 +133,17 @@ uintptr_t map_segment(const WCHAR *path, uintptr_t address, uintptr_t size)
     CloseHandle(file);
     SetLastError(error);
     return (uintptr_t)view;
+}
+
+uintptr_t map_arena(const WCHAR *path, uintptr_t address, uintptr_t size)
+{
+    struct channel *channel = current_channel();
+    char *arena = channel ? (char *)map_segment(path, address, size) : NULL;
+    if (arena && !add_arena(channel, arena, size)) {
+        UnmapViewOfFile(arena);
+        return 0;
+    }
+    return (uintptr_t)arena;
 }
 
 static HANDLE open_pipe(const WCHAR *path, DWORD access)
@@ -151,6 +163,7 @@ uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, c
     HANDLE thread = NULL;
     struct shared *channel = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *channel);
     if (!channel) return 0;
+    channel->base.carrier = &carrier;
     channel->spin = ticks(spin);
     channel->next_rest = FIRST_REST;
     channel->slot = (char *)map_segment(segment, address, size);

@@ -9,21 +9,18 @@
 
 #include "agent.h"
 
-struct channel {
-    struct channel *next;
+struct stream {
+    struct channel base;
+    struct stream *next;
     uint32_t number;
     HANDLE arrived;
     volatile LONG busy;
     volatile LONG closing;
-    char *arena;
-    uint64_t arena_size;
-    struct visible visible;
     struct request request;
-    _Alignas(16) char words[MAX_ARGUMENT_BYTES];
 };
 
-static struct channel *channels;
-static CRITICAL_SECTION channels_lock, output_lock;
+static struct stream *streams;
+static CRITICAL_SECTION streams_lock, output_lock;
 static HANDLE output;
 
 int read_all(HANDLE file, void *buffer, uint64_t size)
@@ -42,100 +39,114 @@ int write_all(HANDLE file, const void *buffer, uint64_t size)
     return 1;
 }
 
-static struct channel *find(uint32_t number)
+static struct stream *find(uint32_t number)
 {
-    EnterCriticalSection(&channels_lock);
-    struct channel *channel = channels;
-    while (channel && channel->number != number) channel = channel->next;
-    LeaveCriticalSection(&channels_lock);
-    return channel;
+    EnterCriticalSection(&streams_lock);
+    struct stream *stream = streams;
+    while (stream && stream->number != number) stream = stream->next;
+    LeaveCriticalSection(&streams_lock);
+    return stream;
 }
 
-static int inside(const struct channel *channel, uint64_t start, uint64_t size)
+static int inside(const struct arena *arena, uint64_t start, uint64_t size)
 {
-    return start <= channel->arena_size && size <= channel->arena_size - start;
+    return start <= arena->size && size <= arena->size - start;
 }
 
-static void send_response(const struct channel *channel, const struct response *response, uint64_t start, uint64_t back)
+static void write_frame(const struct frame *frame, const struct response *response, const void *area, uint32_t size, const char *memory)
 {
-    struct frame frame = {.magic = FRAME_MAGIC, .channel = channel->number, .size = sizeof *response, .arena_size = back};
     EnterCriticalSection(&output_lock);
-    int sent = write_all(output, &frame, sizeof frame) && write_all(output, response, sizeof *response)
-               && write_all(output, channel->arena + start, back);
+    int sent = write_all(output, frame, sizeof *frame) && write_all(output, response, sizeof *response)
+               && write_all(output, area, size) && write_all(output, memory, frame->arena_size);
     LeaveCriticalSection(&output_lock);
     if (!sent) TerminateProcess(GetCurrentProcess(), 0);
 }
 
-static void answer(struct channel *channel)
+static void respond(struct channel *base, const struct task *task, const struct response *given, const void *area, uint32_t size)
 {
-    struct response response;
-    const struct request request = channel->request;
-    dispatch(&channel->visible, &request, channel->words, &response);
-    uint64_t back = response.status == STATUS_MALFORMED ? 0 : request.arena_back;
-    if (!inside(channel, request.arena_start, back)) {
-        memset(&response, 0, sizeof response);
-        response.status = STATUS_MALFORMED;
-        response.result = MALFORMED_ARENA;
-        back = 0;
+    struct stream *stream = (struct stream *)base;
+    struct response response = *given;
+    uint64_t start = task->request.arena_start, back = response.status == STATUS_MALFORMED ? 0 : task->request.arena_back;
+    if (!inside(task->arena, start, back)) {
+        start = back = 0;
+        if (!size) response = (struct response){.status = STATUS_MALFORMED, .result = MALFORMED_ARENA};
     }
-    InterlockedExchange(&channel->busy, 0);
-    send_response(channel, &response, request.arena_start, back);
+    struct frame frame = {.magic = FRAME_MAGIC, .channel = stream->number, .size = sizeof response + size, .arena_size = back};
+    InterlockedExchange(&stream->busy, 0);
+    write_frame(&frame, &response, area, size, task->arena->bytes + start);
 }
 
-static void forget(struct channel *channel)
+static int wait_for_request(struct channel *base, struct request *request)
 {
-    EnterCriticalSection(&channels_lock);
-    for (struct channel **link = &channels; *link; link = &(*link)->next)
-        if (*link == channel) {
-            *link = channel->next;
+    struct stream *stream = (struct stream *)base;
+    int arrived = WaitForSingleObject(stream->arrived, INFINITE) == WAIT_OBJECT_0 && !stream->closing;
+    *request = stream->request;
+    return arrived;
+}
+
+static void unmap(char *arena)
+{
+    VirtualFree(arena, 0, MEM_RELEASE);
+}
+
+static const struct carrier carrier = {.receive = wait_for_request, .respond = respond, .unmap = unmap};
+
+static void forget(struct stream *stream)
+{
+    EnterCriticalSection(&streams_lock);
+    for (struct stream **link = &streams; *link; link = &(*link)->next)
+        if (*link == stream) {
+            *link = stream->next;
             break;
         }
-    LeaveCriticalSection(&channels_lock);
-    CloseHandle(channel->arrived);
-    VirtualFree(channel->arena, 0, MEM_RELEASE);
-    HeapFree(GetProcessHeap(), 0, channel);
+    LeaveCriticalSection(&streams_lock);
+    CloseHandle(stream->arrived);
+    drop_arenas(&stream->base);
+    HeapFree(GetProcessHeap(), 0, stream);
 }
 
 static DWORD WINAPI serve_channel(void *argument)
 {
-    struct channel *channel = argument;
-    while (WaitForSingleObject(channel->arrived, INFINITE) == WAIT_OBJECT_0 && !channel->closing)
-        answer(channel);
-    forget(channel);
+    struct stream *stream = argument;
+    struct request none;
+    set_current_channel(&stream->base);
+    serve(&stream->base, &none);
+    forget(stream);
     return 0;
 }
 
-static void add(struct channel *channel)
+static void add(struct stream *stream)
 {
-    EnterCriticalSection(&channels_lock);
-    channel->next = channels;
-    channels = channel;
-    LeaveCriticalSection(&channels_lock);
+    stream->base.carrier = &carrier;
+    EnterCriticalSection(&streams_lock);
+    stream->next = streams;
+    streams = stream;
+    LeaveCriticalSection(&streams_lock);
 }
 
 uintptr_t stream_arena(uintptr_t number, uintptr_t size)
 {
-    struct channel *channel = find((uint32_t)number);
-    char *arena = channel ? VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) : NULL;
-    if (!arena) return 0;
-    if (channel->arena) VirtualFree(channel->arena, 0, MEM_RELEASE);
-    channel->arena = arena;
-    channel->arena_size = size;
+    struct stream *stream = find((uint32_t)number);
+    char *arena = stream ? VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) : NULL;
+    if (arena && !add_arena(&stream->base, arena, size)) {
+        VirtualFree(arena, 0, MEM_RELEASE);
+        return 0;
+    }
     return (uintptr_t)arena;
 }
 
 uintptr_t open_stream(uintptr_t number, uintptr_t size)
 {
-    struct channel *channel = find((uint32_t)number) ? NULL : HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *channel);
-    if (!channel) return 0;
-    channel->number = (uint32_t)number;
-    channel->arrived = CreateEventW(NULL, FALSE, FALSE, NULL);
-    add(channel);
+    struct stream *stream = find((uint32_t)number) ? NULL : HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *stream);
+    if (!stream) return 0;
+    stream->number = (uint32_t)number;
+    stream->arrived = CreateEventW(NULL, FALSE, FALSE, NULL);
+    add(stream);
     uintptr_t arena = stream_arena(number, size);
-    HANDLE thread = arena ? CreateThread(NULL, THREAD_STACK_COMMIT, serve_channel, channel, 0, NULL) : NULL;
+    HANDLE thread = arena ? CreateThread(NULL, THREAD_STACK_COMMIT, serve_channel, stream, 0, NULL) : NULL;
     if (!thread) {
         DWORD error = GetLastError();
-        forget(channel);
+        forget(stream);
         SetLastError(error);
         return 0;
     }
@@ -145,10 +156,10 @@ uintptr_t open_stream(uintptr_t number, uintptr_t size)
 
 uintptr_t close_stream(uintptr_t number)
 {
-    struct channel *channel = number ? find((uint32_t)number) : NULL;
-    if (!channel) return 0;
-    channel->closing = 1;
-    SetEvent(channel->arrived);
+    struct stream *stream = number ? find((uint32_t)number) : NULL;
+    if (!stream) return 0;
+    stream->closing = 1;
+    SetEvent(stream->arrived);
     return 1;
 }
 
@@ -161,36 +172,47 @@ static int refuse(const char *rule)
     return 0;
 }
 
+/* The memory that comes with a callback's answer is that of the call that waits for it. */
+static const struct arena *arena_of(const struct stream *stream)
+{
+    const struct channel *channel = &stream->base;
+    return stream->request.op == OP_CALLBACK_RETURN && channel->running ? channel->running->arena : channel->arena;
+}
+
 /* After a broken frame nothing says where the next one starts, so the stream ends there. */
 static int receive(HANDLE in)
 {
     struct frame frame;
     if (!read_all(in, &frame, sizeof frame)) return 0;
     if (frame.magic != FRAME_MAGIC) return refuse("not a frame");
-    struct channel *channel = find(frame.channel);
-    if (!channel) return refuse("no such channel");
-    if (InterlockedExchange(&channel->busy, 1)) return refuse("the channel is in use");
-    if (frame.size < sizeof channel->request || frame.size > sizeof channel->request + sizeof channel->words)
-        return refuse("message size");
-    if (!read_all(in, &channel->request, sizeof channel->request)) return 0;
-    if (channel->request.size != frame.size - sizeof channel->request || channel->request.arena_size != frame.arena_size)
+    struct stream *stream = find(frame.channel);
+    if (!stream) return refuse("no such channel");
+    if (InterlockedExchange(&stream->busy, 1)) return refuse("the channel is in use");
+    struct request *request = &stream->request;
+    if (frame.size < sizeof *request || frame.size > sizeof *request + MAX_ARGUMENT_BYTES) return refuse("message size");
+    if (!read_all(in, request, sizeof *request)) return 0;
+    if (request->size != frame.size - sizeof *request || request->arena_size != frame.arena_size)
         return refuse("sizes disagree");
-    if (!inside(channel, channel->request.arena_start, frame.arena_size)) return refuse("outside of the arena");
-    if (!read_all(in, channel->words, channel->request.size)) return 0;
-    if (!read_all(in, channel->arena + channel->request.arena_start, frame.arena_size)) return 0;
-    if (channel->number) SetEvent(channel->arrived);
-    else answer(channel);
+    const struct arena *arena = arena_of(stream);
+    if (!inside(arena, request->arena_start, frame.arena_size)) return refuse("outside of the arena");
+    if (!read_all(in, stream->base.words, request->size)) return 0;
+    if (!read_all(in, arena->bytes + request->arena_start, frame.arena_size)) return 0;
+    if (stream->number) {
+        SetEvent(stream->arrived);
+    } else {
+        struct task task = {.request = *request};
+        work(&stream->base, &task);
+    }
     return 1;
 }
 
 void serve_stream(HANDLE in, HANDLE out, char *arena)
 {
-    static struct channel control;
-    InitializeCriticalSection(&channels_lock);
+    static struct stream control;
+    InitializeCriticalSection(&streams_lock);
     InitializeCriticalSection(&output_lock);
     output = out;
-    control.arena = arena;
-    control.arena_size = CONTROL_ARENA;
     add(&control);
+    if (!add_arena(&control.base, arena, CONTROL_ARENA)) return;
     while (receive(in)) continue;
 }

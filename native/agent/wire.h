@@ -4,10 +4,11 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #define WIRE_MAGIC "WINBRIDG"
 #define FRAME_MAGIC 0x46425757u
 #define MAX_ARGUMENT_BYTES 8192u
+#define CALLBACK_GONE 0xe0574243u
 #define MAX_ARENA 0x10000000000ull
 #define CONTROL_ARENA 65536u
 
@@ -28,6 +29,13 @@ enum {
     OP_OPEN_STREAM = 13,
     OP_CLOSE_STREAM = 14,
     OP_EXIT = 15,
+    OP_SHARE = 16,
+    OP_UNSHARE = 17,
+    OP_HEAP = 18,
+    OP_THUNK_NEW = 19,
+    OP_THUNK_FREE = 20,
+    OP_CALLBACK_RETURN = 21,
+    OP_SERVE = 22,
 };
 
 enum {
@@ -48,6 +56,7 @@ enum {
     STATUS_OK = 0,
     STATUS_FAULT = 1,
     STATUS_MALFORMED = 2,
+    STATUS_CALLBACK = 3,
 };
 
 enum {

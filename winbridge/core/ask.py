@@ -31,11 +31,16 @@ def ask(session: SessionEngine, op: Op, build: Callable[[int], list[int]], data:
         data: bytes that go with the request.
         room: bytes behind ``data`` that come back.
     """
-    arena = session.reserve(max(len(data), room))
+    size = max(len(data), room)
+    arena = session.reserve(size)
     start = arena.top
     arena.view[start : start + len(data)] = data
     mask = (1 << 8 * session.pointer_size) - 1
     words = wire.words(session.pointer_size, *(value & mask for value in build(arena.base + start)))
     request = wire.request(op, words, arena=(start, len(data), room))
-    record = session.exchange(request, op.name)
+    arena.top = start + size  # a callback in between (a DLL's own initialisation may call one) lays its memory behind
+    try:
+        record = session.exchange(request, op.name)
+    finally:
+        arena.top = start
     return Answer(record[2] & ((1 << 64) - 1), record[1], bytes(arena.view[start : start + room]))

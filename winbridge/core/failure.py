@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from winbridge.core.errors import WinbridgeError, WindowsFault, WireError
-from winbridge.core.wire import Malformed, Record, Response, Status
+from winbridge.core.wire import CALLBACK_GONE, Malformed, Record, Response, Status
 
 ACCESS_VIOLATION = 0xC0000005
 
@@ -53,6 +53,9 @@ def _fault(response: Response, pointer_size: int) -> WindowsFault:
         address = f"0x{response.address:0{2 * pointer_size}X}"
         text = f"exception: access violation {_ACCESS.get(response.access, 'using')} {address}"
         return WindowsFault(text, code, response.address, response.instruction)
+    if code == CALLBACK_GONE:
+        text = "a callback was called whose Python object is gone: keep a reference as long as the DLL may call it"
+        return WindowsFault(text, code, None, response.instruction)
     if code in _TEXTS:
         return WindowsFault(f"exception: {_TEXTS[code]}", code, None, response.instruction)
     signed = code - (1 << 32) if code >= 1 << 31 else code

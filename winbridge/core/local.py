@@ -49,8 +49,8 @@ class _LocalSession(SessionEngine):
         if self.config.arch not in (None, self.arch) and self.config.source("arch") == KEYWORD:
             raise ConfigError(f"arch={self.config.arch!r} does not fit {type(self).__name__}, which is {self.arch}")
         transport, first = open_transport(self.config, self.arch)
-        self._local.channel = first
-        self._channels.add(first)
+        self._local.channel = channel = self.replicated(transport, first)
+        self._channels.add(channel)
         return transport
 
 

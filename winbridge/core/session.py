@@ -22,6 +22,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
+from winbridge.core.callbacks import Callbacks
 from winbridge.core.config import Config
 from winbridge.core.errors import (
     AgentDiedError,
@@ -32,10 +33,12 @@ from winbridge.core.errors import (
     WinbridgeError,
 )
 from winbridge.core.failure import failure
+from winbridge.core.heap import heap
 from winbridge.core.history import USUAL_LENGTH, History
 from winbridge.core.logs import configure_logging
 from winbridge.core.memory import Memory
 from winbridge.core.modules import Modules
+from winbridge.core.sharing import Replica, ReplicatedChannel, map_heap
 from winbridge.core.singleton import Singleton, registry
 from winbridge.core.transport.contract import Arena, Channel, Transport
 from winbridge.core.wire import MAX_ARENA, MAX_ARENA_32, Record
@@ -65,7 +68,10 @@ class SessionEngine(metaclass=Singleton):
         history: the calls made (None unless the parameter ``history`` asks for it).
         memory: raw memory of the Windows side (``winbridge.core.memory.Memory``).
         modules: the DLLs of the Windows side (``winbridge.core.modules.Modules``).
+        callbacks: functions that DLLs can call (``winbridge.core.callbacks.Callbacks``).
         arch: ``win64`` or ``win32``.
+        uses_heap: whether objects in this process's heap may be given to it; where memory is not shared, the
+            agent's copy is kept equal from then on.
         on_close: called, in order, when the session closes.
     """
 
@@ -77,6 +83,9 @@ class SessionEngine(metaclass=Singleton):
 
     local: ClassVar[bool] = True
     """Whether the Windows side sees this machine's files."""
+
+    separate: bool = False
+    """Whether it was made by ``apart``, and is nobody's current session."""
 
     arch: str = "win64"
 
@@ -93,15 +102,30 @@ class SessionEngine(metaclass=Singleton):
         self.on_close: list[Callable[[], None]] = []
         self.memory = Memory(self)
         self.modules = Modules(self)
+        self.callbacks = Callbacks(self)
         configure_logging(self.config)
         self._remember_calls(self.config.history)
         started = time.perf_counter()
         self.transport = self.connect()
+        self.heap = heap(self.pointer_size)
+        self._mapped = 0
+        self._replica: Replica | None = None
+        self.uses_heap = False
         logger.info("%r opened in %.0f ms", self, 1000 * (time.perf_counter() - started))
 
     def connect(self) -> Transport:
         """Reach the agent; called once, when the session opens. Subclasses override this."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to connect")
+
+    def share_heap(self) -> None:
+        """Let the agent see this process's heap (``winbridge.core.heap``), as far as it does not yet.
+
+        Raises:
+            ConnectError: it cannot be mapped there.
+        """
+        if self.transport.shares_memory:
+            with self._lock:
+                self._mapped = map_heap(self.transport, self.heap, self._mapped)
 
     # Exchange.
 
@@ -121,12 +145,25 @@ class SessionEngine(metaclass=Singleton):
             CallTimeoutError: it took longer than ``timeout_call``; the session goes on.
             SessionClosedError, TransportError, WireError.
         """
+        if self._mapped != len(self.heap.segments):
+            self.share_heap()
         try:
             channel = self._local.channel
         except AttributeError:
             channel = self.channel()
         try:
             record: Record = channel.exchange(message, self._timeout)
+        except BaseException as error:
+            self._give_up(channel, error)
+            raise
+        if record[0]:
+            record = self._settle(channel, record)
+        return record
+
+    def _settle(self, channel: Channel, record: Record) -> Record:
+        """A record that is not OK: a callback first, or a failure."""
+        try:
+            record = self.callbacks.settle(channel, record, self._timeout)
         except BaseException as error:
             self._give_up(channel, error)
             raise
@@ -144,13 +181,29 @@ class SessionEngine(metaclass=Singleton):
         if found is None:
             self._check_open()
             try:
-                found = self.transport.channel()
+                found = self._open_channel()
             except AgentDiedError:
                 self._died()
                 raise
             self._channels.add(found)
             self._local.channel = found
         return found
+
+    def _open_channel(self) -> Channel:
+        return self.replicated(self.transport, self.transport.channel())
+
+    def replicated(self, transport: Transport, channel: Channel) -> Channel:
+        """A channel that carries the heap too, where memory cannot be shared."""
+        if transport.shares_memory:
+            return channel
+        return ReplicatedChannel(channel, self)
+
+    def replica(self) -> Replica:
+        """The agent's copy of the heap, where memory cannot be shared."""
+        with self._lock:
+            if self._replica is None:
+                self._replica = Replica(self.heap, self.transport.channel(), self.pointer_size)
+            return self._replica
 
     def reserve(self, size: int) -> Arena:
         """This thread's arena, with at least ``size`` bytes free from its top on.
@@ -173,9 +226,9 @@ class SessionEngine(metaclass=Singleton):
 
     def _give_up(self, channel: Channel, error: BaseException) -> None:
         """A channel that raised is in the middle of a call: nothing more can be said on it."""
-        self._local.__dict__.pop("channel", None)
-        if isinstance(error, CallTimeoutError | KeyboardInterrupt):
-            self._stuck += 1
+        if self._local.__dict__.get("channel") is channel:  # else a call in its callback has given it up already
+            del self._local.channel
+            self._stuck += isinstance(error, CallTimeoutError | KeyboardInterrupt)
         channel.close()
         if isinstance(error, AgentDiedError) and (self._lost or not self.closed):
             self._died()
@@ -230,14 +283,16 @@ class SessionEngine(metaclass=Singleton):
             callback()
         self.transport.close(self.config.timeout_stop)
         self._close_channels()
+        self.callbacks.close()
         logger.info("%s closed", self.name)
 
     def _died(self) -> None:
-        if self._lost:
+        if self.closed:
             return
         self._lost = True
         logger.warning("%s lost its Windows process", self.name)
-        registry.again[type(self).__metakey__] = self.__arguments__
+        if not self.separate:
+            registry.again[type(self).__metakey__] = self.__arguments__
         self.close()
 
     __arguments__: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})

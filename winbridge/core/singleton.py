@@ -103,6 +103,11 @@ class _Registry:
                 self.process[key] = instance
             self.changed()
 
+    def add_apart(self, instance: Any) -> None:
+        """Note an instance that is in no slot, so that it ends with the process."""
+        with self.lock:
+            self.homes[instance] = {}
+
     def remove(self, instance: Any) -> None:
         """Take a closed instance out of every slot, whichever thread closed it."""
         with self.lock:
@@ -158,6 +163,13 @@ class Singleton(type):
             if existing is None:
                 return cls._open(args, kwargs, thread=True, process=on_main_thread())
             return cls._existing(existing, args, kwargs)
+
+    def apart(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance that is nobody's current one: who made it passes it around, and closes it."""
+        instance = super().__call__(*args, **kwargs)
+        instance.separate = True
+        registry.add_apart(instance)
+        return instance
 
     def _existing(cls, existing: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if (args or kwargs) and (args, kwargs) != existing.__arguments__:

@@ -10,6 +10,13 @@ a fixed record and, where asked, the same range of the arena as the call left it
 Shared memory has the arena in common, so only the header and the record move. A byte
 stream puts a FRAME header before either and sends the arena range behind it.
 
+A call may need the client: a DLL calls a function pointer that stands for one of the client's (a *thunk*).
+Then the record's status is CALLBACK, and the callback's *area* comes with it: over a stream behind the record,
+in shared memory where the request was. The client may send any request meanwhile, on this channel, and ends the
+callback with CALLBACK_RETURN; the answer to that is the next record of the call itself::
+
+    area     = 4 floating-point registers (x86-64 only, 8 bytes each) | argument words
+
 Everything that the agent can be asked for is a call: ``CALL`` of an address that the
 client names, or of one of the agent's own few functions (load, resolve, read ...), with
 the same words, the same guard against faults and the same response.
@@ -24,12 +31,21 @@ from enum import IntEnum, IntFlag
 from struct import Struct, pack
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"WINBRIDG"
 FRAME_MAGIC = 0x46425757  # "WWBF" as the bytes lie
 
 MAX_ARGUMENT_BYTES = 8192
 """1,024 words of 8 bytes: the number of arguments that ctypes allows."""
+
+AREA_REALS = {8: 32, 4: 0}
+"""Bytes of floating-point registers at the start of a callback's area, by pointer size. The argument words follow:
+the first four of x86-64 stand in both places, as only the callee's prototype tells which of the two counts."""
+
+MAX_AREA = AREA_REALS[8] + MAX_ARGUMENT_BYTES
+
+CALLBACK_GONE = 0xE0574243
+"""The Windows exception that a call of a freed callback ends with ("WBC", in the range for applications)."""
 
 MAX_ARENA = 1 << 40
 """Upper bound of one arena."""
@@ -60,10 +76,17 @@ class Op(IntEnum):
     OPEN_STREAM = 13  # (channel number, arena bytes) -> address of the arena
     CLOSE_STREAM = 14  # (channel number) -> 1
     EXIT = 15  # (exit code): ends the process, DLLs are told
+    SHARE = 16  # (UTF-16 path, address, bytes) -> address: memory of the client's, mapped there for good
+    UNSHARE = 17  # (address) -> bool
+    HEAP = 18  # (address, bytes) -> address: memory there, where the client's own cannot be mapped
+    THUNK_NEW = 19  # (id, bytes of argument words, bytes that the callee pops, Result) -> address to call
+    THUNK_FREE = 20  # (address) -> bool
+    CALLBACK_RETURN = 21  # (8 bytes of result): ends the innermost callback; target: a Windows exception to raise in it
+    SERVE = 22  # (): never returns; this channel is for callbacks on threads that a DLL made
 
 
 class Flag(IntFlag):
-    """How a call is made; the low byte holds the Result."""
+    """How a call is made, or a callback returns; the low byte holds the Result."""
 
     SWAP_LAST_ERROR = 0x100  # call with the request's last error, bring back what it became
     SWAP_ERRNO = 0x200  # the same for the C library's errno
@@ -91,6 +114,7 @@ class Status(IntEnum):
     OK = 0
     FAULT = 1  # the function raised a Windows exception; result is its code
     MALFORMED = 2  # the request breaks a rule; result says which (see Malformed)
+    CALLBACK = 3  # the call is not over: it waits for the client's function; result is the thunk's id
 
 
 class Malformed(IntEnum):
@@ -130,7 +154,7 @@ RESPONSE_FIELDS = (
     ("real", "d"),
     ("errno_value", "i"),
     ("popped", "I"),  # bytes of arguments that an x86 callee took off the stack
-    ("access", "Q"),  # FAULT: 0 reading, 1 writing, 8 executing
+    ("access", "Q"),  # FAULT: 0 reading, 1 writing, 8 executing; CALLBACK: bytes of its area
     ("address", "Q"),  # FAULT: what was accessed
     ("instruction", "Q"),  # FAULT: where
 )
@@ -184,6 +208,7 @@ class Response(NamedTuple):
 
 
 Record = tuple[int, int, int, float, int, int, int, int, int]
+"""As transports return it; that of a callback has its area as a tenth item."""
 
 
 class Greeting(NamedTuple):
@@ -232,6 +257,41 @@ def request(
         the message.
     """
     return REQUEST.pack(op, flags, len(words), last_error, errno, 0, target, *arena) + words
+
+
+_OP = Struct("<I")
+_ARENA = Struct("<QQQ")
+_ARENA_AT = REQUEST.size - _ARENA.size
+
+
+def op_of(message: bytes) -> int:
+    """The Op of a request."""
+    op: int = _OP.unpack_from(message)[0]
+    return op
+
+
+def arena_of(message: bytes) -> tuple[int, int, int]:
+    """The arena fields of a request: start, bytes that go, bytes that come back."""
+    start, size, back = _ARENA.unpack_from(message, _ARENA_AT)
+    return start, size, back
+
+
+def record_of(data: bytes | bytearray | memoryview) -> Record:
+    """The record of an answer, with the area behind it as a tenth item where there is one.
+
+    Raises:
+        ValueError: another number of bytes follows than the record tells.
+    """
+    record: Record = RESPONSE.unpack_from(data)
+    area = bytes(data[RESPONSE.size :])
+    if len(area) != (record[6] if record[0] == Status.CALLBACK else 0):
+        raise ValueError(f"a record of status {record[0]} with an area of {len(area)} bytes")
+    return (*record, area) if record[0] == Status.CALLBACK else record  # type: ignore[return-value]
+
+
+def with_arena(message: bytes, start: int, size: int, back: int) -> bytes:
+    """A request with other arena fields."""
+    return message[:_ARENA_AT] + _ARENA.pack(start, size, back) + message[REQUEST.size :]
 
 
 def frame(channel: int, message: bytes | bytearray | memoryview, arena_size: int = 0) -> bytes:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from winbridge.core.errors import PrototypeError
-from winbridge.dll import addresses
-from winbridge.dll.blocks import Blocks, Place
+from winbridge.dll import addresses, buffers
+from winbridge.dll.byvalue import by_value
 from winbridge.dll.layout import SimpleData
+from winbridge.dll.owners import CDATA
 from winbridge.dll.pointer import RemotePointer
+from winbridge.dll.reach import Reach
 from winbridge.dll.scalars import (
     INTEGERS,
     REALS,
@@ -28,8 +30,8 @@ from winbridge.dll.scalars import (
     wrap,
 )
 
-Value = int | float | bytes | Place
-Encoder = Callable[[Any, Blocks], Value]
+Value = int | float | bytes
+Encoder = Callable[[Any, Reach], Value]
 
 
 class Slot:
@@ -62,9 +64,11 @@ def slot(argument: Any, kind: Any, position: int, arch: str) -> Slot:
         ctypes.ArgumentError, TypeError: it cannot be passed.
     """
     if isinstance(argument, RemotePointer):
-        return Slot(pointer_code(arch), lambda value, blocks: addresses.remote(value, kind, blocks))
+        return Slot(pointer_code(arch), lambda value, reach: addresses.remote(value, kind, reach))
     if kind is None:
         return _untyped(argument, position, arch)
+    if buffers.is_buffer(argument) and not isinstance(argument, CDATA) and buffers.fits(argument, kind):
+        return Slot(pointer_code(arch), buffers.buffer)
     if not is_simple(kind):
         return _judged(argument, kind, position, arch)
     return _pointer_like(argument, kind, position, arch) if kind._type_ in "zZP" else _number(argument, kind, arch)
@@ -78,11 +82,13 @@ def _untyped(argument: Any, position: int, arch: str) -> Slot:
     if is_number(argument):
         raise PrototypeError(f"{argument!r} is a number in ctypes' own wrapping: pass the number itself")
     if isinstance(argument, addresses.HAVE_ADDRESS):
-        return Slot(pointer_code(arch), lambda value, blocks: addresses.address(value, blocks, arch))
+        return Slot(pointer_code(arch), addresses.address)
     if isinstance(argument, ctypes.Structure | ctypes.Union):
-        raise PrototypeError(f"{type(argument).__name__} by value is not possible yet: pass byref() of it")
+        return Slot(*by_value(type(argument), arch))
     if isinstance(argument, SimpleData):
         return _simple_instance(argument, arch)
+    if buffers.is_buffer(argument):
+        return Slot(pointer_code(arch), buffers.buffer)
     raise TypeError(f"Don't know how to convert parameter {position}")
 
 
@@ -90,9 +96,9 @@ def _simple_instance(argument: Any, arch: str) -> Slot:
     """An instance of a simple type brings its own width."""
     kind = argument._type_
     if kind in ("z", "Z"):
-        return Slot(pointer_code(arch), lambda value, blocks: addresses.text(value.value, blocks))
+        return Slot(pointer_code(arch), addresses.simple_pointer)
     if kind == "P":
-        return Slot(pointer_code(arch), lambda value, blocks: addresses.void_pointer(value, blocks, arch))
+        return Slot(pointer_code(arch), addresses.void_pointer)
     if kind == "O":
         raise PrototypeError("py_object means nothing to a DLL: it is an object of this interpreter")
     code = required_format(type(argument), arch)
@@ -130,4 +136,4 @@ def _judged(argument: Any, kind: Any, position: int, arch: str) -> Slot:
     encode = inner.encode
     if encode is None:
         return Slot(inner.code, lambda value, _: inner.fit(kind.from_param(value)))
-    return Slot(inner.code, lambda value, blocks: encode(kind.from_param(value), blocks))
+    return Slot(inner.code, lambda value, reach: encode(kind.from_param(value), reach))

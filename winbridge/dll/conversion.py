@@ -13,6 +13,7 @@ from typing import Any
 
 from winbridge.core.session import SessionEngine
 from winbridge.dll.layout import SimpleData
+from winbridge.dll.own import OwnPlan, family_of, with_standard_numbers
 from winbridge.dll.plan import Plan, Prototype, argument_error
 from winbridge.dll.pointer import RemotePointer
 from winbridge.dll.scalars import CArgument, is_number, unwrapped
@@ -40,7 +41,7 @@ class Conversion:
         self.session = session
         self.address = address
         self.steps = steps
-        self.plans: dict[tuple[type, ...], Plan | Conversion] = {}
+        self.plans: dict[tuple[type, ...], Plan | Conversion | OwnPlan] = {}
 
     def call(self, arguments: tuple[Any, ...]) -> Any:
         """Make the call; see ``Plan.call``."""
@@ -57,12 +58,16 @@ class Conversion:
 
 def compiled(
     prototype: Prototype, session: SessionEngine, address: int, arguments: tuple[Any, ...]
-) -> Plan | Conversion:
+) -> Plan | Conversion | OwnPlan:
     """The plan for calls with arguments like these.
 
     Raises:
         TypeError, ctypes.ArgumentError: they cannot be passed; texts as in ctypes.
     """
+    family = family_of(prototype, arguments, session.arch)
+    if family is not None:
+        return OwnPlan(prototype, family, session, address)
+    prototype = with_standard_numbers(prototype)
     prototype.check_count(len(arguments))
     kinds = prototype.kinds(len(arguments))
     steps = [_step(argument, kind) for argument, kind in zip(arguments, kinds, strict=True)]

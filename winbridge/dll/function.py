@@ -12,7 +12,9 @@ from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.singleton import registry
 from winbridge.core.wire import Flag
+from winbridge.dll import memsync
 from winbridge.dll.conversion import Conversion, compiled
+from winbridge.dll.own import OwnPlan
 from winbridge.dll.plan import Plan, Prototype
 from winbridge.dll.prototype import check_argtypes, check_errcheck, check_restype, portable, restored
 from winbridge.dll.signature import Signature
@@ -20,6 +22,7 @@ from winbridge.dll.signature import Signature
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from winbridge.dll.cdef import FunctionDeclaration
     from winbridge.dll.library import Dll
 
 _DEFAULT = object()
@@ -31,7 +34,7 @@ class _Binding:
     def __init__(self, session: SessionEngine, address: int) -> None:
         self.session = session
         self.address = address
-        self.plans: dict[tuple[type, ...], Plan | Conversion] = {}
+        self.plans: dict[tuple[type, ...], Plan | Conversion | OwnPlan] = {}
 
 
 class DllFunction:
@@ -55,6 +58,9 @@ class DllFunction:
         self.export = name
         self.__name__ = self.name = name if isinstance(name, str) else f"#{name}"
         self.signature: Signature | None = None
+        self.convention = dll.convention
+        self._declared = False
+        self._memsync: list[dict[str, Any]] = []
         self._argtypes: tuple[Any, ...] | None = None
         self._restype: Any = _DEFAULT
         self._errcheck: Callable[..., Any] | None = None
@@ -96,6 +102,15 @@ class DllFunction:
         checked = self._errcheck(value, self, arguments)
         return value if checked is arguments else checked
 
+    def declare(self, declaration: FunctionDeclaration) -> None:
+        """Take the prototype of a C declaration, and the names of its parameters."""
+        self.argtypes = declaration.argtypes
+        self.restype = declaration.restype
+        self.convention = declaration.convention
+        self._declared = True
+        if declaration.names and None not in declaration.names and not declaration.variadic:
+            self.signature = Signature.of_names([name for name in declaration.names if name])
+
     def _bound(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         if self.signature is None:
             raise TypeError(
@@ -120,8 +135,8 @@ class DllFunction:
             binding = self._bindings[session] = _Binding(session, self.dll.resolve(session, self.export))
         return binding
 
-    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan | Conversion:
-        prototype = Prototype(self.name, self.dll.convention, self._flags(), self._argtypes, self.restype)
+    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan | Conversion | OwnPlan:
+        prototype = Prototype(self.name, self.convention, self._flags(), self._argtypes, self.restype)
         plan = compiled(prototype, binding.session, binding.address, arguments)
         binding.plans[tuple(map(type, arguments))] = plan
         return plan
@@ -159,6 +174,15 @@ class DllFunction:
     @errcheck.setter
     def errcheck(self, value: Any) -> None:
         self._errcheck = check_errcheck(value)
+
+    @property
+    def memsync(self) -> list[dict[str, Any]]:
+        """Directives as the older ctypes bridge needed them: checked, kept, and not needed (``dll.memsync``)."""
+        return self._memsync
+
+    @memsync.setter
+    def memsync(self, value: Any) -> None:
+        self._memsync = memsync.checked(value)
 
     @property
     def address(self) -> int:
@@ -205,12 +229,18 @@ class DllFunction:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.dll.tied:
             raise PrototypeError(f"{self!r} is tied to one session and cannot be pickled: get it from load_dll()")
+        if self._declared:  # the DLL brings the declarations along, and types that have no name to import
+            return _item, (self.dll, self.export)
         argtypes = None if self._argtypes is None else [portable(kind) for kind in self._argtypes]
         restype = None if self._restype is _DEFAULT else (portable(self._restype),)
         return _restore, (self.dll, self.export, argtypes, restype, self._errcheck, self.signature)
 
     def __repr__(self) -> str:
         return f"<DllFunction {self.name} of {self.dll.name}>"
+
+
+def _item(dll: Dll, export: str | int) -> DllFunction:
+    return dll[export]
 
 
 def _restore(

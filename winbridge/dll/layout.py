@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from winbridge.core.errors import PrototypeError
 from winbridge.core.wire import POINTER_SIZES
-from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal, Text, merged
+from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal, Run, Text, merged
 from winbridge.dll.overlap import overlaid
 
 SIZES = {
@@ -46,54 +46,50 @@ class Layout:
     Attributes:
         size, alignment: in bytes.
         fields: of a structure or union.
+        runs: all that it consists of: moves and pointers.
+        moves: the runs that are converted by themselves.
+        pointers: the others.
         same: whether host and Windows have the same bytes.
     """
 
-    def __init__(self, size: int, alignment: int, fields: tuple[Field, ...], moves: list[Move], host_size: int) -> None:
+    def __init__(self, size: int, alignment: int, fields: tuple[Field, ...], runs: list[Run], host_size: int) -> None:
         self.size = size
         self.alignment = alignment
         self.fields = fields
-        self.moves = merged(moves)
+        self.runs = merged(runs)
+        self.moves: list[Any] = [run for run in self.runs if not isinstance(run, Pointers)]
+        self.pointers = [run for run in self.runs if isinstance(run, Pointers)]
         self.host_size = host_size
-        whole = all(isinstance(move, Copy) and move.host == move.windows for move in self.moves)
+        whole = all(isinstance(run, Copy) and run.host == run.windows for run in self.runs)
         self.same = whole and size == host_size
 
-    def pack_into(self, target: Any, view: memoryview) -> None:
-        """Write the Windows image of a host object.
+    def pack(self, host: bytes, image: bytearray) -> None:
+        """Bring the bytes of a host object into its Windows image, all but the pointers.
 
         Args:
-            target: an instance of the type.
-            view: ``size`` writable bytes.
+            host: ``host_size`` bytes.
+            image: ``size`` bytes; padding keeps what it is.
 
         Raises:
             OverflowError: a number does not fit its width on Windows.
-            PrototypeError: a pointer in it points to memory of this process.
+            PrototypeError: a union in it cannot be converted.
         """
-        host = host_bytes(target, self.host_size)
         if self.same:
-            view[:] = host
-            return
-        view[:] = bytes(self.size)
-        for move in self.moves:
-            move.pack(host, view)
+            image[:] = host
+        for move in self.moves if not self.same else ():
+            move.pack(host, image)
 
-    def unpack_from(self, target: Any, view: memoryview) -> None:
-        """Update a host object from its Windows image.
-
-        Raises:
-            PrototypeError: the DLL wrote a pointer where Python would follow it in this process.
-        """
-        host = host_bytes(target, self.host_size)
+    def unpack(self, image: bytes, host: bytearray) -> None:
+        """Bring a Windows image into the bytes of a host object, all but the pointers."""
         if self.same:
-            host[:] = view
-            return
-        for move in self.moves:
-            move.unpack(view, host)
+            host[:] = image
+        for move in self.moves if not self.same else ():
+            move.unpack(image, host)
 
 
-def host_bytes(target: Any, size: int) -> memoryview:
-    """The memory of a ctypes object; valid as long as the object."""
-    return memoryview((ctypes.c_ubyte * size).from_address(ctypes.addressof(target))).cast("B")
+def host_bytes(address: int, size: int) -> memoryview:
+    """Memory of this process; valid as long as its owner."""
+    return memoryview((ctypes.c_ubyte * size).from_address(address)).cast("B")
 
 
 def simple_format(kind: Any, arch: str) -> str | None:
@@ -156,23 +152,22 @@ def _number(kind: Any, size: int, host: int) -> Move:
 
 def _pointer(kind: Any, arch: str) -> Layout:
     size = POINTER_SIZES[arch]
-    void = getattr(kind, "_type_", None) == "P"
-    return Layout(size, size, (), [Pointers(0, 0, 1, size, void, kind.__name__)], ctypes.sizeof(kind))
+    return Layout(size, size, (), [Pointers(0, 0, 1, size, kind)], ctypes.sizeof(kind))
 
 
 def _array(kind: Any, arch: str) -> Layout:
     item, length = layout(kind._type_, arch), kind._length_
-    moves: list[Move] = []
+    runs: list[Run] = []
     if length and getattr(kind._type_, "_type_", None) == "u":
         return Layout(item.size * length, item.alignment, (), [Text(0, 0, length)], ctypes.sizeof(kind))
-    for move in item.moves if length else ():
-        repeated = move.repeated(length, item.host_size, item.size)
-        moves += repeated if repeated is not None else _unrolled(move, item, length)
-    return Layout(item.size * length, item.alignment, (), moves, ctypes.sizeof(kind))
+    for run in item.runs if length else ():
+        repeated = run.repeated(length, item.host_size, item.size)
+        runs += repeated if repeated is not None else _unrolled(run, item, length)
+    return Layout(item.size * length, item.alignment, (), runs, ctypes.sizeof(kind))
 
 
-def _unrolled(move: Move, item: Layout, length: int) -> list[Move]:
-    return [move.moved(index * item.host_size, index * item.size) for index in range(length)]
+def _unrolled(run: Run, item: Layout, length: int) -> list[Run]:
+    return [run.moved(index * item.host_size, index * item.size) for index in range(length)]
 
 
 def _aggregate(kind: Any, arch: str) -> Layout:
@@ -194,8 +189,8 @@ class _Building:
         inherited = layout(base, arch) if base is not None else None
         self.fields = list(inherited.fields) if inherited else []
         self.inherited = len(self.fields)
-        self.moves = list(inherited.moves) if inherited else []
-        self.members: list[list[Move]] = [list(self.moves)] if inherited else []
+        self.runs = list(inherited.runs) if inherited else []
+        self.members: list[list[Run]] = [list(self.runs)] if inherited else []
         names = [definition[0] for definition in kind.__dict__.get("_fields_", ())]
         self.renamed = len(set(names)) < len(names)
         self.host = _renamed(kind) if self.renamed else kind
@@ -218,15 +213,15 @@ class _Building:
         offset = self._place(inner.size, alignment)
         self.fields.append(Field(name, offset, inner.size, kind))
         host = self._descriptor(name).offset
-        self._append([move.moved(host, offset).named(name) for move in inner.moves])
+        self._append([run.moved(host, offset).named(name) for run in inner.runs])
 
     def _descriptor(self, name: str) -> Any:
         """Where the host has the field; of several fields with one name, the one that is being added."""
         return getattr(self.host, f"_{len(self.fields) - 1 - self.inherited}" if self.renamed else name)
 
-    def _append(self, moves: list[Move]) -> None:
-        self.members.append(moves)
-        self.moves += moves
+    def _append(self, runs: list[Run]) -> None:
+        self.members.append(runs)
+        self.runs += runs
 
     def _place(self, size: int, alignment: int) -> int:
         if self.union:
@@ -266,13 +261,13 @@ class _Building:
 
     def layout(self) -> Layout:
         size = -(-self.size // self.alignment) * self.alignment
-        fields, moves = self.fields, self.moves
+        fields, runs = self.fields, self.runs
         host = ctypes.sizeof(self.kind)
         if self.union:
-            moves = overlaid(self.members, self.kind, size, host)
-        if moves and size == host and all(isinstance(move, Copy) and move.host == move.windows for move in moves):
-            moves = [Copy(0, 0, size)]  # padding too: one copy instead of several
-        return Layout(size, self.alignment, tuple(fields), moves, host)
+            runs = overlaid(self.members, self.kind, size, host)
+        if runs and size == host and all(isinstance(run, Copy) and run.host == run.windows for run in runs):
+            runs = [Copy(0, 0, size)]  # padding too: one copy instead of several
+        return Layout(size, self.alignment, tuple(fields), runs, host)
 
 
 def _renamed(kind: Any) -> Any:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from winbridge.core.errors import FunctionNotFoundError, PrototypeError, SessionClosedError
 from winbridge.core.modules import WindowsError
 from winbridge.core.session import SessionEngine
 from winbridge.dll import diagnosis
+from winbridge.dll.declared import declared
 from winbridge.dll.function import DllFunction
 from winbridge.dll.location import Location
+
+if TYPE_CHECKING:
+    from winbridge.dll.cdef import Declarations, FunctionDeclaration
 
 
 class Dll:
@@ -42,6 +46,8 @@ class Dll:
         self.use_last_error = use_last_error
         self.use_errno = use_errno
         self._kind = kind
+        self._declared: dict[str, FunctionDeclaration] = {}
+        self._texts: list[str] = []
         self._handles: weakref.WeakKeyDictionary[SessionEngine, int] = weakref.WeakKeyDictionary()
 
     @property
@@ -93,6 +99,30 @@ class Dll:
         """The names that the DLL exports, in alphabetical order."""
         return diagnosis.export_names(self.session(), self)
 
+    def cdef(self, text: str) -> Declarations:
+        """Take the prototypes of functions from C declarations, as a vendor's header has them.
+
+        Functions that are named in the text have their ``argtypes`` and ``restype`` from then on, in types of
+        ``winbridge.ctypes``, and can be called with parameter names. See ``docs/cdef.rst`` for what is understood.
+
+        Args:
+            text: declarations of functions, types, enumerations and constants; the types of ``windows.h`` are known.
+
+        Returns:
+            what the text declares: ``functions``, ``types``, ``constants`` and ``variables`` by name.
+
+        Raises:
+            PrototypeError: a declaration is not understood; the message names the line. Nothing is changed then.
+        """
+        found = declared(text, self.session(), self.convention)
+        self._texts.append(text)
+        self._declared.update(found.functions)
+        for name in found.functions:
+            function = self.__dict__.get(name)
+            if function is not None:
+                function.declare(found.functions[name])
+        return found
+
     def __getattr__(self, name: str) -> DllFunction:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
@@ -105,6 +135,8 @@ class Dll:
             raise TypeError("function name must be string, bytes object or integer")
         function = DllFunction(self, name.decode() if isinstance(name, bytes) else name)
         function._bind()  # a missing function is an error here, as in ctypes
+        if function.name in self._declared:
+            function.declare(self._declared[function.name])
         return function
 
     def __dir__(self) -> list[str]:
@@ -113,8 +145,16 @@ class Dll:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.tied:
             raise PrototypeError(f"{self!r} is tied to one session and cannot be pickled: get it from load_dll()")
-        return Dll, (self.location, self._kind, self.convention, self.use_last_error, self.use_errno)
+        options = self.location, self._kind, self.convention, self.use_last_error, self.use_errno
+        return _restored, (options, self._texts)
 
     def __repr__(self) -> str:
         kind = self._kind.name if isinstance(self._kind, SessionEngine) else self._kind.__name__
         return f"<Dll {self.name!r} for {kind}>"
+
+
+def _restored(options: tuple[Any, ...], texts: list[str]) -> Dll:
+    dll = Dll(*options)
+    for text in texts:
+        dll.cdef(text)
+    return dll

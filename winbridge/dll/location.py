@@ -21,14 +21,20 @@ class Location(NamedTuple):
         given: what the user wrote.
         file: the file on this machine, None where the Windows side searches for it.
         arch: ``win64`` or ``win32`` by the file's header, None where there is no file to look at.
+        winmode: flags of LoadLibraryExW in place of the usual ones.
     """
 
     given: str
     file: Path | None = None
     arch: str | None = None
+    winmode: int | None = None
 
     def windows(self, prefix: Path) -> tuple[str, int]:
         """The name and the flags for LoadLibraryExW."""
+        name, flags = self._usual(prefix)
+        return name, flags if self.winmode is None else self.winmode
+
+    def _usual(self, prefix: Path) -> tuple[str, int]:
         if self.file is not None and not paths.is_windows_path(self.given):
             dot = "" if self.file.suffix else "."  # else Windows appends .dll
             return paths.unix_to_windows(self.file, prefix) + dot, SEARCH_DEFAULT_DIRS | SEARCH_DLL_LOAD_DIR

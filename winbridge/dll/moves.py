@@ -1,4 +1,4 @@
-"""Moves: how a run of a host object's bytes becomes a run of Windows bytes, and back.
+"""Runs: how the bytes of a host object become Windows bytes, and back.
 
 Each has ``host`` and ``windows``, the offsets where it starts on either side.
 """
@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from winbridge.core.errors import PrototypeError
 
+Bytes = bytes | bytearray | memoryview
+Room = bytearray | memoryview
+HOST_POINTER = ctypes.sizeof(ctypes.c_void_p)
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 
-class Move(Protocol):
-    """One run."""
+class Run(Protocol):
+    """A run of bytes that has a place on either side."""
 
     @property
     def host(self) -> int: ...
@@ -25,19 +28,23 @@ class Move(Protocol):
     def bytes(self) -> int:
         """How many bytes it has on Windows."""
 
-    def moved(self, host: int, windows: int) -> Move:
+    def moved(self, host: int, windows: int) -> Run:
         """The same run, further on."""
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         """The run of an array of items that consist of this alone; None if there are others between."""
 
-    def named(self, name: str) -> Move:
+    def named(self, name: str) -> Run:
         """The same run as part of a field, for messages."""
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+
+class Move(Run, Protocol):
+    """A run whose bytes can be converted by themselves."""
+
+    def pack(self, host: Bytes, view: Room) -> None:
         """Host to Windows."""
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         """Windows to host."""
 
 
@@ -51,16 +58,16 @@ class Copy(NamedTuple):
     def moved(self, host: int, windows: int) -> Copy:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         return [self._replace(bytes=self.bytes * count)] if host_size == size == self.bytes else None
 
     def named(self, name: str) -> Copy:
         return self
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+    def pack(self, host: Bytes, view: Room) -> None:
         view[self.windows : self.windows + self.bytes] = host[self.host : self.host + self.bytes]
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         host[self.host : self.host + self.bytes] = view[self.windows : self.windows + self.bytes]
 
 
@@ -83,14 +90,14 @@ class Numbers(NamedTuple):
     def moved(self, host: int, windows: int) -> Numbers:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         whole = host_size == self.items * self.host_width and size == self.bytes
         return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Numbers:
         return self._replace(name=self.name or f"field {name!r}: ")
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+    def pack(self, host: Bytes, view: Room) -> None:
         values = struct.unpack_from(f"{self.order}{self.items}{_CODES[self.host_width]}", host, self.host)
         code = f"{self.order}{self.items}{_CODES[self.width]}"
         try:
@@ -108,7 +115,7 @@ class Numbers(NamedTuple):
             )
         return value - 2 * half if value >= half else value
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         code = _CODES[self.width] if self.signed else _CODES[self.width].upper()
         values = struct.unpack_from(f"{self.order}{self.items}{code}", view, self.windows)
         struct.pack_into(f"{self.order}{self.items}{_CODES[self.host_width]}", host, self.host, *values)
@@ -128,20 +135,20 @@ class Text(NamedTuple):
     def moved(self, host: int, windows: int) -> Text:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         return None  # each item is a text of its own; surrogates of one must not push the next
 
     def named(self, name: str) -> Text:
         return self
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+    def pack(self, host: Bytes, view: Room) -> None:
         source = bytes(host[self.host : self.host + 4 * self.items])
         data = source.decode("utf-32-le", "surrogatepass").encode("utf-16-le", "surrogatepass")
         if any(data[self.bytes :]):
             raise ValueError(f"the text does not fit {self.items} UTF-16 units")
         view[self.windows : self.windows + self.bytes] = data[: self.bytes]
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         data = bytes(view[self.windows : self.windows + self.bytes])
         text = data.decode("utf-16-le", "surrogatepass").encode("utf-32-le", "surrogatepass")
         host[self.host : self.host + 4 * self.items] = text.ljust(4 * self.items, b"\0")
@@ -161,18 +168,18 @@ class Reals(NamedTuple):
     def moved(self, host: int, windows: int) -> Reals:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         whole = size == self.bytes and host_size == self.items * ctypes.sizeof(ctypes.c_longdouble)
         return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Reals:
         return self
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
-        values = (ctypes.c_longdouble * self.items).from_buffer(host, self.host)
+    def pack(self, host: Bytes, view: Room) -> None:
+        values = (ctypes.c_longdouble * self.items).from_buffer_copy(host, self.host)
         struct.pack_into(f"<{self.items}d", view, self.windows, *values)
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         values = struct.unpack_from(f"<{self.items}d", view, self.windows)
         (ctypes.c_longdouble * self.items).from_buffer(host, self.host)[:] = list(values)
 
@@ -188,28 +195,33 @@ class Refusal(NamedTuple):
     def moved(self, host: int, windows: int) -> Refusal:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         return [self]
 
     def named(self, name: str) -> Refusal:
         return self
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+    def pack(self, host: Bytes, view: Room) -> None:
         raise PrototypeError(self.reason)
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         raise PrototypeError(self.reason)
 
 
 class Pointers(NamedTuple):
-    """Pointers. Only ``void *`` is a mere number (handles are); the others mean memory of one side."""
+    """Pointers: no move, because what stands in them on the other side depends on what they point to.
+
+    ``dll.mirror`` translates them. ``kind`` is their ctypes type. ``shared`` ones are members of a union with others
+    that take more bytes on Windows: they count as pointers only when they point to something known.
+    """
 
     host: int
     windows: int
     items: int
     width: int
-    void: bool
-    name: str
+    kind: Any
+    name: str = ""
+    shared: bool = False
 
     @property
     def bytes(self) -> int:
@@ -218,36 +230,28 @@ class Pointers(NamedTuple):
     def moved(self, host: int, windows: int) -> Pointers:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
-        whole = host_size == 8 * self.items and size == self.bytes
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
+        whole = host_size == HOST_POINTER * self.items and size == self.bytes
         return [self._replace(items=self.items * count)] if whole else None
 
     def named(self, name: str) -> Pointers:
-        return self._replace(name=f"field {name!r} ({self.name})" if not self.name.startswith("field") else self.name)
+        return self if self.name else self._replace(name=f"field {name!r} ({self.kind.__name__})")
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
-        for index, value in enumerate(struct.unpack_from(f"<{self.items}Q", host, self.host)):
-            if value and not self.void:
-                raise PrototypeError(
-                    f"{self.name} points to memory of this process: pointers inside of structures and arrays"
-                    " cannot be passed yet; use c_void_p and session.memory"
-                )
-            self._put(view, index, value)
+    def slots(self) -> list[tuple[int, int]]:
+        """Where each of them stands: offset on the host, offset on Windows."""
+        return [(self.host + HOST_POINTER * index, self.windows + self.width * index) for index in range(self.items)]
 
-    def _put(self, view: memoryview, index: int, value: int) -> None:
+    def narrow(self, value: int) -> int:
+        """What a slot takes for a number; sign-extended handles are fine.
+
+        Raises:
+            OverflowError: it is too wide.
+        """
         mask = (1 << 8 * self.width) - 1
-        if value & ~mask and value >> 8 * self.width != 0xFFFFFFFF:  # sign-extended handles are fine
-            raise OverflowError(f"{self.name}: {value:#x} does not fit a pointer of {self.width} bytes")
-        struct.pack_into("<Q" if self.width == 8 else "<I", view, self.windows + index * self.width, value & mask)
-
-    def unpack(self, view: memoryview, host: memoryview) -> None:
-        values = struct.unpack_from(f"<{self.items}{'Q' if self.width == 8 else 'I'}", view, self.windows)
-        if any(values) and not self.void:
-            raise PrototypeError(
-                f"{self.name}: the DLL wrote a Windows address there, which cannot be followed in this process yet;"
-                " declare it as c_void_p and read with session.memory"
-            )
-        struct.pack_into(f"<{self.items}Q", host, self.host, *values)
+        if value & ~mask and value >> 8 * self.width != 0xFFFFFFFF:
+            what = self.name or self.kind.__name__
+            raise OverflowError(f"{what}: {value:#x} does not fit a pointer of {self.width} bytes")
+        return value & mask
 
 
 class Bits(NamedTuple):
@@ -269,36 +273,36 @@ class Bits(NamedTuple):
     def moved(self, host: int, windows: int) -> Bits:
         return self._replace(host=self.host + host, windows=self.windows + windows)
 
-    def repeated(self, count: int, host_size: int, size: int) -> list[Move] | None:
+    def repeated(self, count: int, host_size: int, size: int) -> list[Run] | None:
         return None
 
     def named(self, name: str) -> Bits:
         return self
 
-    def pack(self, host: memoryview, view: memoryview) -> None:
+    def pack(self, host: Bytes, view: Room) -> None:
         self._put(
             view, self.windows, self.width, self.shift, self._get(host, self.host, self.host_width, self.host_shift)
         )
 
-    def unpack(self, view: memoryview, host: memoryview) -> None:
+    def unpack(self, view: Bytes, host: Room) -> None:
         self._put(
             host, self.host, self.host_width, self.host_shift, self._get(view, self.windows, self.width, self.shift)
         )
 
-    def _get(self, memory: memoryview, offset: int, width: int, shift: int) -> int:
+    def _get(self, memory: Bytes, offset: int, width: int, shift: int) -> int:
         unit = int.from_bytes(memory[offset : offset + width], "big" if self.big else "little")
         return unit >> shift & ((1 << self.bits) - 1)
 
-    def _put(self, memory: memoryview, offset: int, width: int, shift: int, value: int) -> None:
+    def _put(self, memory: Room, offset: int, width: int, shift: int, value: int) -> None:
         order: str = "big" if self.big else "little"
         unit = int.from_bytes(memory[offset : offset + width], order)  # type: ignore[arg-type]
         unit = unit & ~(((1 << self.bits) - 1) << shift) | value << shift
         memory[offset : offset + width] = unit.to_bytes(width, order)  # type: ignore[arg-type]
 
 
-def merged(moves: list[Move]) -> list[Move]:
+def merged(moves: list[Run]) -> list[Run]:
     """Neighbouring copies as one."""
-    result: list[Move] = []
+    result: list[Run] = []
     for move in moves:
         last = result[-1] if result else None
         if isinstance(move, Copy) and isinstance(last, Copy) and _adjacent(last, move):

@@ -1,11 +1,11 @@
-"""Where a byte of a host object lies in its Windows image."""
+"""Where a byte of a host object lies in its Windows image, and the other way round."""
 
 from __future__ import annotations
 
 import ctypes
 
 from winbridge.dll.layout import Layout
-from winbridge.dll.moves import Bits, Copy, Move, Numbers, Pointers, Reals, Refusal
+from winbridge.dll.moves import HOST_POINTER, Bits, Copy, Numbers, Pointers, Reals, Refusal, Run
 
 
 def windows_offset(shape: Layout, host: int) -> int:
@@ -20,22 +20,36 @@ def windows_offset(shape: Layout, host: int) -> int:
         return host
     if host >= shape.host_size:
         return shape.size + host - shape.host_size
-    for move in shape.moves:
-        wide, narrow = _widths(move)
-        inside = host - move.host
-        if 0 <= inside < move.bytes // narrow * wide:
-            return move.windows + inside // wide * narrow + min(inside % wide, narrow - 1)
-    return min((move.windows for move in shape.moves if move.host > host), default=shape.size)
+    for run in shape.runs:
+        wide, narrow = _widths(run)
+        inside = host - run.host
+        if 0 <= inside < run.bytes // narrow * wide:
+            return run.windows + inside // wide * narrow + min(inside % wide, narrow - 1)
+    return min((run.windows for run in shape.runs if run.host > host), default=shape.size)
 
 
-def _widths(move: Move) -> tuple[int, int]:
+def host_offset(shape: Layout, windows: int) -> int:
+    """The reverse of ``windows_offset``."""
+    if shape.same or windows <= 0:
+        return windows
+    if windows >= shape.size:
+        return shape.host_size + windows - shape.size
+    for run in shape.runs:
+        wide, narrow = _widths(run)
+        inside = windows - run.windows
+        if 0 <= inside < run.bytes:
+            return run.host + inside // narrow * wide + min(inside % narrow, wide - 1)
+    return min((run.host for run in shape.runs if run.windows > windows), default=shape.host_size)
+
+
+def _widths(run: Run) -> tuple[int, int]:
     """Bytes of one item, on the host and on Windows."""
-    if isinstance(move, Copy | Refusal):
+    if isinstance(run, Copy | Refusal):
         return 1, 1
-    if isinstance(move, Numbers | Bits):
-        return move.host_width, move.width
-    if isinstance(move, Pointers):
-        return ctypes.sizeof(ctypes.c_void_p), move.width
-    if isinstance(move, Reals):
+    if isinstance(run, Numbers | Bits):
+        return run.host_width, run.width
+    if isinstance(run, Pointers):
+        return HOST_POINTER, run.width
+    if isinstance(run, Reals):
         return ctypes.sizeof(ctypes.c_longdouble), ctypes.sizeof(ctypes.c_double)
     return ctypes.sizeof(ctypes.c_wchar), 2

@@ -15,9 +15,11 @@ from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Flag, Op, Record
 from winbridge.dll import lasterror
 from winbridge.dll.arguments import Slot, slot
-from winbridge.dll.blocks import Blocks, Place
+from winbridge.dll.living import living
 from winbridge.dll.prototype import MAX_ARGUMENTS
+from winbridge.dll.reach import Reach
 from winbridge.dll.results import result
+from winbridge.dll.scalars import pointer_code
 
 _ERRORS_AT = 12
 _ERRORS = struct.Struct("<Ii")
@@ -76,17 +78,22 @@ class Plan:
         self.address = address
         self.slots = self._slots(arguments)
         width = session.pointer_size
-        self.words = struct.Struct("<" + "".join(_word(item.code, width) for item in self.slots))
         self.result = result(prototype.restype, session.arch)
+        codes = [item.code for item in self.slots]
+        if self.result.hidden is not None:
+            codes.insert(0, pointer_code(session.arch))
+        self.words = struct.Struct("<" + "".join(_word(code, width) for code in codes))
+        self.living = living(session)
         self.flags = self.result.kind | prototype.flags
         self.popped = self.words.size if width == 4 and prototype.convention == "stdcall" else 0
-        self.head = self._head((0, 0, 0))
-        self.direct = self.result.plain and not prototype.flags and all(item.encode is None for item in self.slots)
+        self.head = wire.REQUEST.pack(Op.CALL, self.flags, self.words.size, 0, 0, 0, address, 0, 0, 0)
+        self.plain = self.result.plain and not prototype.flags and all(item.encode is None for item in self.slots)
         self.field = self.result.field
 
-    def _head(self, arena: tuple[int, int, int]) -> bytes:
-        fields = Op.CALL, self.flags, self.words.size, 0, 0, 0, self.address, *arena
-        return wire.REQUEST.pack(*fields)
+    @property
+    def direct(self) -> bool:
+        """Whether packed numbers are all there is to a call: no object lives that has to be looked after."""
+        return self.plain and self.living.idle
 
     def _slots(self, arguments: tuple[Any, ...]) -> list[Slot]:
         kinds = self.prototype.kinds(len(arguments))
@@ -106,39 +113,39 @@ class Plan:
             ValueError: the callee took another number of bytes off the stack (x86).
             WindowsFault, AgentDiedError, CallTimeoutError, SessionClosedError: see ``SessionEngine.exchange``.
         """
-        blocks = Blocks(self.session)
-        values = self._encode(arguments, blocks)
-        record = self._exchange(values, blocks) if blocks.lay_out() else self._send(self.head, values)
+        reach = Reach(self.living)
+        values = self._encode(arguments, reach)
+        returned = self.result.hidden(reach, values) if self.result.hidden is not None else None
+        alone = not reach.given and self.living.idle
+        record = self._send(self.head, values) if alone else self._exchange(values, reach)
         if record[5] != self.popped:
             raise self.imbalance(record)
-        return self.result.decode(record, self.session)
+        return self.result.decode(record, self.session) if returned is None else returned
 
-    def _encode(self, arguments: tuple[Any, ...], blocks: Blocks) -> list[Any]:
+    def _encode(self, arguments: tuple[Any, ...], reach: Reach) -> list[Any]:
         values = []
         for position, (argument, item) in enumerate(zip(arguments, self.slots, strict=True), 1):
             try:
-                values.append(item.encode(argument, blocks) if item.encode else item.fit(argument))
+                values.append(item.encode(argument, reach) if item.encode else item.fit(argument))
             except Exception as error:
                 raise argument_error(position, error) from error
         return values
 
-    def _exchange(self, values: list[Any], blocks: Blocks) -> Record:
-        arena = self.session.reserve(blocks.size)
-        start = arena.top
-        blocks.write(arena)
-        values = [blocks.address(arena, value) if isinstance(value, Place) else value for value in values]
+    def _exchange(self, values: list[Any], reach: Reach) -> Record:
+        reached = self.living.push(reach.given)
         try:
-            record = self._send(self._head((start, blocks.size, blocks.back)), values)
+            record = self._send(self.head, values)
         except WindowsFault:  # what was written before it is written
-            blocks.read(arena)
+            self.living.pull(reached)
             raise
-        blocks.read(arena)
+        self.living.pull(reached)
         return record
 
     def _send(self, head: bytes, values: list[Any]) -> Record:
         flags = self.prototype.flags
-        if flags:
-            head = head[:_ERRORS_AT] + _ERRORS.pack(*lasterror.private()) + head[_ERRORS_AT + _ERRORS.size :]
+        if not flags:
+            return self.session.exchange(head + self.words.pack(*values), self.prototype.name)
+        head = head[:_ERRORS_AT] + _ERRORS.pack(*lasterror.private()) + head[_ERRORS_AT + _ERRORS.size :]
         record = self.session.exchange(head + self.words.pack(*values), self.prototype.name)
         if flags & Flag.SWAP_LAST_ERROR:
             lasterror.keep_last_error(record[1])

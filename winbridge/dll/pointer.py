@@ -7,6 +7,7 @@ from typing import Any
 
 from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
+from winbridge.dll.byvalue import from_image, to_image
 from winbridge.dll.layout import SimpleData, layout
 from winbridge.dll.prototype import is_pointer
 from winbridge.dll.scalars import is_address
@@ -46,10 +47,7 @@ class RemotePointer:
     def __setitem__(self, index: int, value: Any) -> None:
         """Write item ``index``."""
         item = value if isinstance(value, self.kind._type_) else self.kind._type_(value)
-        shape = layout(self.kind._type_, self.session.arch)
-        image = bytearray(shape.size)
-        shape.pack_into(item, memoryview(image))
-        self.session.memory.write(self._at(index), image)
+        self.session.memory.write(self._at(index), to_image(item, self.session))
 
     @property
     def contents(self) -> Any:
@@ -68,11 +66,8 @@ class RemotePointer:
         kind = self.kind._type_
         if is_address(kind):
             raise PrototypeError(f"a {kind.__name__} of this process cannot hold a Windows address: use [{index}]")
-        shape = layout(kind, self.session.arch)
-        image = bytearray(self.session.memory.read(self._at(index), shape.size))
-        item = kind()
-        shape.unpack_from(item, memoryview(image))
-        return item
+        image = self.session.memory.read(self._at(index), layout(kind, self.session.arch).size)
+        return from_image(kind, image, self.session)
 
     def _word(self, index: int) -> int:
         """The address that stands at item ``index`` of an array of pointers."""

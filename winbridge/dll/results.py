@@ -10,9 +10,11 @@ from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Record
 from winbridge.core.wire import Result as Kind
-from winbridge.dll.layout import SimpleData, simple_format
+from winbridge.dll.byvalue import fits_register, from_register, in_memory
+from winbridge.dll.layout import Aggregate, SimpleData, layout, simple_format
 from winbridge.dll.pointer import RemotePointer
 from winbridge.dll.prototype import is_pointer
+from winbridge.dll.reach import Reach
 
 INTEGER: Literal[2] = 2
 REAL: Literal[3] = 3
@@ -27,6 +29,7 @@ _KINDS = {
 class Result(NamedTuple):
     """How a result is taken: what the agent is asked for, and what becomes of the record.
 
+    ``hidden`` makes an object for the function to write its result to, and puts its address before the arguments.
     ``plain`` says that the record's field is the value already (then ``decode`` is not needed).
     """
 
@@ -34,6 +37,7 @@ class Result(NamedTuple):
     field: int
     plain: bool
     decode: Callable[[Record, SessionEngine], Any]
+    hidden: Callable[[Reach, list[Any]], Any] | None = None
 
 
 def _plain(kind: Kind, field: int = INTEGER) -> Result:
@@ -61,8 +65,14 @@ def result(restype: Any, arch: str) -> Result:
             False,
             lambda record, session: RemotePointer(restype, record[INTEGER] & ((1 << 64) - 1), session),
         )
-    if isinstance(restype, type) and issubclass(restype, ctypes.Structure | ctypes.Union | ctypes.Array):
-        raise PrototypeError(f"{restype.__name__} by value cannot be returned yet")
+    if isinstance(restype, type) and issubclass(restype, Aggregate):
+        in_register = fits_register(layout(restype, arch).size)
+        return Result(
+            Kind.INT64, INTEGER, False, lambda record, session: from_register(restype, record[INTEGER], session),
+            None if in_register else lambda reach, values: in_memory(restype, reach, values),
+        )  # fmt: skip
+    if isinstance(restype, type) and issubclass(restype, ctypes.Array):
+        raise PrototypeError(f"{restype.__name__}: C functions return no arrays; declare a pointer or a structure")
     return _decoded(Kind.INT32, restype)
 
 

@@ -27,7 +27,15 @@ class Signature:
         for parameter in signature.parameters.values():
             self._add(declared.__name__, parameter)
         unsaid = signature.return_annotation is signature.empty
-        self.restype = ctypes.c_int if unsaid else signature.return_annotation
+        self.restype: Any = ctypes.c_int if unsaid else signature.return_annotation
+
+    @classmethod
+    def of_names(cls, names: list[str]) -> Signature:
+        """A signature that knows the parameters' names only."""
+        signature = cls.__new__(cls)
+        signature.names, signature.defaults, signature.argtypes = names, {}, []
+        signature.restype = None
+        return signature
 
     def _add(self, function: str, parameter: inspect.Parameter) -> None:
         name = parameter.name

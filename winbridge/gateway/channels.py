@@ -7,7 +7,8 @@ import threading
 from winbridge.core.errors import WinbridgeError
 from winbridge.core.transport.contract import Channel
 from winbridge.core.transport.problem import Kind
-from winbridge.gateway.frames import parse
+from winbridge.core.wire import Op, Status
+from winbridge.gateway.frames import Exchange, Range, operation, parse
 from winbridge.gateway.problems import Problem
 
 
@@ -27,6 +28,8 @@ class HostedChannel:
         self._channel = channel
         self._turn = threading.Lock()
         self._spent = False
+        self._serving = False
+        self._waiting: list[tuple[Range, int]] = []
 
     def acquire(self) -> None:
         """Take the turn.
@@ -43,6 +46,11 @@ class HostedChannel:
         if self._spent:
             self.close()
 
+    def waits(self, body: bytes) -> bool:
+        """Whether a request is answered when a thread of a DLL calls back, so perhaps never."""
+        op = operation(body)
+        return op == Op.SERVE or (self._serving and op == Op.CALLBACK_RETURN and len(self._waiting) == 1)
+
     def exchange(self, body: bytes, timeout: float | None) -> bytes:
         """Check one request and let the agent answer it; the caller has the turn.
 
@@ -51,13 +59,32 @@ class HostedChannel:
             WinbridgeError: as of ``Channel.exchange``; the channel is spent.
         """
         request = parse(body, self.number)
-        request.place(self._channel.arena)
+        back, top = self._place(request)
+        self._serving |= request.op == Op.SERVE
         try:
             record = self._channel.exchange(request.message, timeout)
         except BaseException:
             self._spent = True
             raise
-        return request.answer(self.number, self._channel.arena, record)
+        if record[0] == Status.CALLBACK:
+            self._waiting.append((back, top))
+        else:
+            back.arena.top = top
+        return back.answer(self.number, record)
+
+    def _place(self, request: Exchange) -> tuple[Range, int]:
+        """Copy the request's memory to where it belongs: a callback's answer to the call that waits for it.
+
+        Returns:
+            what goes back with that call, and how much of its arena was in use before it.
+        """
+        if request.op == Op.CALLBACK_RETURN and self._waiting:
+            request.place(self._waiting[-1][0].arena)
+            return self._waiting.pop()
+        arena = self._channel.arena
+        back, top = request.place(arena), arena.top
+        arena.top = max(top, request.end)  # until the call is over, so that it keeps its memory when the arena grows
+        return back, top
 
     def reserve(self, size: int) -> dict[str, int]:
         """See to an arena of so many bytes; the caller has the turn.

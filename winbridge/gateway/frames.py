@@ -15,36 +15,63 @@ OVERHEAD = wire.FRAME.size + wire.REQUEST.size + wire.MAX_ARGUMENT_BYTES
 
 # The others open, move and close what the gateway itself keeps count of.
 ALLOWED = frozenset(
-    {Op.CALL, Op.LOAD, Op.FREE, Op.RESOLVE, Op.MODULE_PATH, Op.READ, Op.WRITE, Op.STRING, Op.ALLOC, Op.RELEASE}
-)
+    {
+        Op.CALL, Op.LOAD, Op.FREE, Op.RESOLVE, Op.MODULE_PATH, Op.READ, Op.WRITE, Op.STRING, Op.ALLOC, Op.RELEASE,
+        Op.HEAP, Op.THUNK_NEW, Op.THUNK_FREE, Op.CALLBACK_RETURN, Op.SERVE,
+    }
+)  # fmt: skip
+
+
+class Range(NamedTuple):
+    """The range of an arena that goes back with a call."""
+
+    arena: Arena
+    start: int
+    size: int
+
+    def answer(self, channel: int, record: Record) -> bytes:
+        """The body of the answer: a record, a callback's area, the range."""
+        size = 0 if record[0] == Status.MALFORMED else self.size
+        message = wire.RESPONSE.pack(*record[:9]) + b"".join(record[9:])
+        memory = self.arena.view[self.start : self.start + size] if size else b""
+        return b"".join((wire.frame(channel, message, size), message, memory))
 
 
 class Exchange(NamedTuple):
     """A request with the arena range that goes with it."""
 
     message: bytes
+    op: int
     start: int
     memory: memoryview
     back: int
 
-    def place(self, arena: Arena) -> None:
+    @property
+    def end(self) -> int:
+        """Where the memory of the call ends in the arena."""
+        return self.start + max(len(self.memory), self.back)
+
+    def place(self, arena: Arena) -> Range:
         """Check the range against the arena and copy it there.
 
         Raises:
             Problem: it does not lie inside.
         """
-        if self.start + max(len(self.memory), self.back) > len(arena.view):
+        if not self.memory and not self.back:  # nothing kept the arena, which may have been replaced
+            return Range(arena, 0, 0)
+        if self.end > len(arena.view):
             raise _bad(
                 f"the arena range of {len(self.memory)} bytes out and {self.back} back at {self.start}"
                 f" does not lie inside the channel's arena of {len(arena.view)} bytes"
             )
         arena.view[self.start : self.start + len(self.memory)] = self.memory
+        return Range(arena, self.start, self.back)
 
-    def answer(self, channel: int, arena: Arena, record: Record) -> bytes:
-        """The body of the answer."""
-        back = 0 if record[0] == Status.MALFORMED else self.back
-        memory = arena.view[self.start : self.start + back]
-        return b"".join((wire.frame(channel, b"\0" * wire.RESPONSE.size, back), wire.RESPONSE.pack(*record), memory))
+
+def operation(body: bytes) -> int | None:
+    """The Op of a body's request, None where there is none."""
+    request = body[wire.FRAME.size : wire.FRAME.size + wire.REQUEST.size]
+    return wire.op_of(request) if len(request) == wire.REQUEST.size else None
 
 
 def parse(body: bytes, channel: int) -> Exchange:
@@ -68,7 +95,7 @@ def parse(body: bytes, channel: int) -> Exchange:
     end = wire.FRAME.size + size
     if out != arena_size or len(body) != end + out:
         raise _bad(f"{len(body)} bytes of body, but {end} of frame and message and {out} or {arena_size} of arena")
-    return Exchange(body[wire.FRAME.size : end], start, memoryview(body)[end:], back)
+    return Exchange(body[wire.FRAME.size : end], op, start, memoryview(body)[end:], back)
 
 
 def _bad(detail: str) -> Problem:

@@ -40,7 +40,8 @@ class Handlers:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._turns = Turns(sessions.limits.calls)
+        limits = sessions.limits
+        self._turns = Turns(limits.calls, limits.sessions * limits.channels)
         self._control = ThreadPoolExecutor(CONTROL_THREADS, "winbridge-gateway-control")
 
     async def health(self, _: Request) -> Response:
@@ -87,7 +88,8 @@ class Handlers:
         with self._session(request) as session:
             channel = self._channel(request, session)
             body = await read(request, BYTES, self._sessions.limits.body)
-            answer = await self._turn(request, session, channel, lambda: channel.exchange(body, seconds))
+            work, waits = (lambda: channel.exchange(body, seconds)), channel.waits(body)
+            answer = await self._turn(request, session, channel, work, waits)
         return Response(answer, media_type=BYTES)
 
     def _session(self, request: Request) -> contextlib.AbstractContextManager[HostedSession]:
@@ -96,10 +98,13 @@ class Handlers:
     def _channel(self, request: Request, session: HostedSession) -> HostedChannel:
         return session.channel(request.path_params["number"])
 
-    async def _turn(self, request: Request, session: HostedSession, channel: HostedChannel, work: Callable[[], T]) -> T:
+    async def _turn(
+        self, request: Request, session: HostedSession, channel: HostedChannel, work: Callable[[], T],
+        waits: bool = False,
+    ) -> T:  # fmt: skip
         async with self._deaths(session):
             try:
-                return await self._turns.take(request, channel, work)
+                return await self._turns.take(request, channel, work, waits)
             finally:
                 if channel.spent:
                     session.close_channel(channel)

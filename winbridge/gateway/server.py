@@ -56,6 +56,9 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host!r}, port {port}: {error}; name another --host or --port") from error
     # Connections inherit it. asyncio only sets it where the protocol is named, and without it each answer waits 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Also inherited: a client whose machine vanished while it waited for callbacks is noticed, and its session expires.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE)
     return listener
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from winbridge.core.wire import Record
+from winbridge.core import wire
+from winbridge.core.transport.segment import Segment
+from winbridge.core.wire import Record, Status
 
 
 class Arena:
@@ -33,10 +35,80 @@ class Arena:
         self.top = 0
 
 
+class Copies:
+    """For carriers that copy the arena: which ranges belong to the calls under way, innermost last."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Copy] = []
+
+    def begin(self, message: bytes, arena: Arena) -> tuple[bytes, Copy, memoryview]:
+        """Prepare a request.
+
+        The answer to a callback takes along what changed here since the callback came, and only that: in the
+        rest, the agent's side may have changed something.
+
+        Args:
+            message: the request.
+            arena: the channel's.
+
+        Returns:
+            the message to send, the copy that its answer belongs to, and the bytes that go behind the message.
+        """
+        if wire.op_of(message) == wire.Op.CALLBACK_RETURN and self._waiting:
+            copy = self._waiting.pop()
+            start, end = copy.changed()
+            return wire.with_arena(message, start, end - start, 0), copy, copy.arena.view[start:end]
+        start, size, back = wire.arena_of(message)
+        return message, Copy(arena, start, back), arena.view[start : start + size]
+
+    def end(self, copy: Copy, record: Record) -> None:
+        """Take note of what came: the call is over, or waits for a callback."""
+        if record[0] == Status.CALLBACK:
+            copy.known = bytes(copy.view)
+            self._waiting.append(copy)
+
+
+class Copy:
+    """The range of an arena that comes back with a call.
+
+    Attributes:
+        arena: where it lies.
+        view: its bytes on this side.
+        known: what they were when the agent's side sent them.
+    """
+
+    def __init__(self, arena: Arena, start: int, size: int) -> None:
+        self.arena = arena
+        self.start = start
+        self.view = arena.view[start : start + size]
+        self.known = b""
+
+    def changed(self) -> tuple[int, int]:
+        """From where to where in the arena the bytes differ from what is known; an empty range if they do not."""
+        now, known = bytes(self.view), self.known
+        first = _common(now, known)
+        last = len(now) - _common(now[:first:-1], known[:first:-1]) if first < len(now) else first
+        return self.start + first, self.start + last
+
+
+def _common(left: bytes, right: bytes) -> int:
+    """How many bytes two equally long pieces have in common at their start."""
+    low, high = 0, len(left)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 class Channel(Protocol):
     """One conversation with the agent; used by one thread at a time."""
 
-    arena: Arena
+    @property
+    def arena(self) -> Arena:
+        """Where the memory of its calls goes."""
 
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
         """Send a request (see ``wire.request``) and wait for its record.
@@ -46,14 +118,18 @@ class Channel(Protocol):
             timeout: seconds to wait, None for as long as it takes.
 
         Returns:
-            the fields of ``wire.Response``, in order, as a plain tuple.
+            the fields of ``wire.Response``, in order, as a plain tuple. If the status is CALLBACK, the call
+            waits: the area (bytes) is a tenth item, and the answer to a CALLBACK_RETURN is what comes
+            next of it. Any other request may be sent before that.
 
         Raises:
             AgentDiedError, CallTimeoutError, ConnectError, SessionClosedError, WireError.
         """
 
     def reserve(self, size: int) -> None:
-        """See to it that ``size`` bytes are free from ``arena.top`` on; the arena may move.
+        """See to it that ``size`` bytes are free from ``arena.top`` on; there may be another arena then.
+
+        The memory of calls that wait for a callback stays where it is.
 
         Raises:
             MemoryError: the agent's side has no room for an arena of that size.
@@ -68,9 +144,18 @@ class Transport(Protocol):
 
     name: str
     pointer_size: int
+    shares_memory: bool
+    """Whether ``share`` works; else the heap is copied to and fro (``winbridge.core.sharing``)."""
 
     def channel(self) -> Channel:
         """Open another channel."""
+
+    def share(self, segment: Segment) -> None:
+        """Show the agent a segment, at the address that it has here; only where ``shares_memory``.
+
+        Raises:
+            ConnectError: it cannot be mapped there.
+        """
 
     def up(self) -> bool:
         """Whether the agent is there, without asking it."""

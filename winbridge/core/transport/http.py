@@ -13,13 +13,15 @@ A request that may have run is never sent again, whatever became of its answer.
 from __future__ import annotations
 
 import contextlib
+import struct
 from collections import deque
 
 from winbridge.core import wire
-from winbridge.core.errors import AgentDiedError, SessionClosedError, WinbridgeError, WireError
+from winbridge.core.errors import AgentDiedError, ConnectError, SessionClosedError, WinbridgeError, WireError
 from winbridge.core.transport.connection import Connection, Endpoint
-from winbridge.core.transport.contract import Arena
+from winbridge.core.transport.contract import Arena, Copies
 from winbridge.core.transport.gatewayjson import Arch, ArenaNeeded, ChannelOpened, NewSession, SessionOpened
+from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Record, Status
 
 _HEADERS = wire.FRAME.size + wire.RESPONSE.size
@@ -41,6 +43,7 @@ class HttpTransport:
     """
 
     name = "http"
+    shares_memory = False
 
     def __init__(self, endpoint: Endpoint, arch: Arch, timeout_start: float) -> None:
         self.endpoint = endpoint
@@ -84,6 +87,9 @@ class HttpTransport:
         if isinstance(error, AgentDiedError | SessionClosedError):
             self._up = False
 
+    def share(self, segment: Segment) -> None:
+        raise ConnectError(f"a {self.name} carries bytes, it shares no memory")
+
     def up(self) -> bool:
         return self._up
 
@@ -114,34 +120,39 @@ class HttpChannel:
         self._connection = connection
         self._path = f"{transport.path}/channels/{self.number}"
         self._closed = False
+        self._copies = Copies()
 
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
         if self._closed:
-            raise SessionClosedError("the channel is closed")
-        *_, start, size, back = wire.REQUEST.unpack_from(message)
-        view = self.arena.view
-        body = b"".join((wire.frame(self.number, message, size), message, view[start : start + size]))
+            raise SessionClosedError("the channel was given up, in a callback of this call")
+        message, copy, memory = self._copies.begin(message, self.arena)
+        body = b"".join((wire.frame(self.number, message, len(memory)), message, memory))
         try:
             answer = self._connection.exchange(f"{self._path}/exchange", body, timeout)
         except WinbridgeError as error:
             self._transport.notice(error)
             raise
-        record, memory = self._parsed(answer, back)
-        view[start : start + len(memory)] = memory
+        record, memory = self._parsed(answer, len(copy.view))
+        copy.view[: len(memory)] = memory
+        self._copies.end(copy, record)
         return record
 
     def _parsed(self, answer: bytes, back: int) -> tuple[Record, memoryview]:
         if len(answer) < _HEADERS:
             raise self._bad(f"{len(answer)} bytes, which is no frame")
         magic, number, size, _, arena_size = wire.FRAME.unpack_from(answer)
-        if magic != wire.FRAME_MAGIC or size != wire.RESPONSE.size:
+        if magic != wire.FRAME_MAGIC or not 0 <= size - wire.RESPONSE.size <= wire.MAX_AREA:
             raise self._bad(f"what is not a frame: {answer[: wire.FRAME.size]!r}")
         if number != self.number:
             raise self._bad(f"the answer of channel {number}")
-        record: Record = wire.RESPONSE.unpack_from(answer, wire.FRAME.size)
-        if arena_size != (0 if record[0] == Status.MALFORMED else back) or len(answer) != _HEADERS + arena_size:
-            raise self._bad(f"{len(answer) - _HEADERS} bytes of arena, announced {arena_size}, asked for {back}")
-        return record, memoryview(answer)[_HEADERS:]
+        end = wire.FRAME.size + size
+        try:
+            record = wire.record_of(memoryview(answer)[wire.FRAME.size : end])
+        except (ValueError, struct.error) as error:
+            raise self._bad(f"what is not a record: {error},") from error
+        if arena_size != (0 if record[0] == Status.MALFORMED else back) or len(answer) != end + arena_size:
+            raise self._bad(f"{len(answer) - end} bytes of arena, announced {arena_size}, asked for {back}")
+        return record, memoryview(answer)[end:]
 
     def _bad(self, what: str) -> WireError:
         url = self._transport.endpoint.url

@@ -21,8 +21,10 @@ from winbridge.core import wire
 from winbridge.core.config import Config
 from winbridge.core.errors import CallTimeoutError, SessionClosedError
 from winbridge.core.failure import ACCESS_VIOLATION
+from winbridge.core.heap import heap
 from winbridge.core.session import SessionEngine
 from winbridge.core.transport.contract import Arena
+from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Malformed, Op, Record, Response, Result, Status
 
 Library = Mapping[str, Callable[..., Any]]
@@ -95,6 +97,9 @@ class Machine:
         Raises:
             Fault: some of them are not there.
         """
+        own = heap(8).view(address, size)
+        if own is not None:
+            return own
         start = address - BASE
         if start < 0 or start + size > self.top - BASE:
             raise Fault(access, address)
@@ -249,6 +254,7 @@ class MemoryTransport:
     """The way to a ``Machine``."""
 
     name = "memory"
+    shares_memory = True
     pointer_size = 8
 
     def __init__(self, libraries: Mapping[str, Library]) -> None:
@@ -257,6 +263,9 @@ class MemoryTransport:
 
     def channel(self) -> MemoryChannel:
         return MemoryChannel(self.machine)
+
+    def share(self, segment: Segment) -> None:
+        """It is there already: this process's memory."""
 
     def up(self) -> bool:
         return self._up

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Iterator
 
 GRANULE = 65536
 """Windows maps files at multiples of this (SYSTEM_INFO.dwAllocationGranularity)."""
@@ -21,12 +22,15 @@ RANGES = {8: (0x2000_0000_0000, 0x3000_0000_0000), 4: (0x3000_0000, 0x6800_0000)
 
 PROT_READ_WRITE = 3
 MAP_SHARED = 1
+MAP_FIXED = 0x10
 MAP_FIXED_NOREPLACE = 0x100000
+MADV_REMOVE = 9
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 _next = {width: low for width, (low, _) in RANGES.items()}
 _lock = threading.Lock()
@@ -47,6 +51,18 @@ def _candidates(size: int, pointer_size: int) -> list[int]:
         _next[pointer_size] = start + step
     count = min((high - low) // step, 4096)
     return [low + (start - low + index * step) % (high - low - step + GRANULE) for index in range(count)]
+
+
+def _written(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that are no holes."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole from here on
+            return
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end
 
 
 class Segment:
@@ -96,6 +112,20 @@ class Segment:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def fork(self) -> None:
+        """In a forked child: put a copy of its own in the place of what it shares with its parent."""
+        descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC)
+        os.ftruncate(descriptor, self.size)
+        for start, end in _written(self.descriptor, self.size):
+            os.pwrite(descriptor, self.view[start:end], start)
+        _libc.mmap(self.address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0)
+        os.close(self.descriptor)
+        self.descriptor = descriptor
+
+    def clear(self) -> None:
+        """Give its memory back to the system: it reads as zeros."""
+        _libc.madvise(self.address, self.size, MADV_REMOVE)
 
     def close(self) -> None:
         """Unmap it here; safe to repeat."""

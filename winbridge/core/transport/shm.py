@@ -49,6 +49,7 @@ _CLIENT_ASLEEP = SLOT["CLIENT_ASLEEP"] // 4
 _REQUEST = SLOT["REQUEST"]
 _RESPONSE = SLOT["RESPONSE"]
 _ARENA = SLOT["ARENA"]
+_CALLBACK = int(Status.CALLBACK)
 _unpack = wire.RESPONSE.unpack_from
 
 
@@ -70,7 +71,7 @@ class SharedChannel:
         self._poll = select.poll()
         self._poll.register(woken, select.POLLIN)
         self._barrier = threading.Lock()
-        self._growth: Segment | None = None
+        self._growths: list[Segment] = []
         self._closed = False
 
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
@@ -84,16 +85,22 @@ class SharedChannel:
                 os.write(self._wake_agent, b"\0")
             for _ in () if asleep else self._spin:  # waking it takes longer than spinning is worth
                 if words[_RESPONSE_SERIAL] == serial:
-                    return _unpack(slot, _RESPONSE)
-            self._adapt(asleep)
-            self._sleep(serial, timeout)
-            return _unpack(slot, _RESPONSE)
+                    break
+            else:
+                self._adapt(asleep)
+                self._sleep(serial, timeout)
+            record: Record = _unpack(slot, _RESPONSE)
+            if record[0] == _CALLBACK:
+                return *record, bytes(slot[_REQUEST : _REQUEST + record[6]])  # type: ignore[return-value]
+            return record
         except BrokenPipeError:
             raise self.link.agent.death() from None
         except ValueError as error:
             if not self._closed:
                 raise
-            raise SessionClosedError("the channel is closed") from error
+            if not self.link.agent.up():
+                raise self.link.agent.death() from error
+            raise SessionClosedError("the channel was given up, in a callback of this call") from error
 
     def _adapt(self, asleep: int) -> None:
         """Spinning in vain (a long call, a busy machine) only keeps others from running: give it a rest."""
@@ -133,11 +140,16 @@ class SharedChannel:
             growth = _share(self.link, room, self._map)
         except ConnectError as error:
             raise MemoryError(f"the Windows process has no room for an arena of {room} bytes: {error}") from error
-        before, self._growth = self._growth, growth
-        self.arena.view.release()
+        if not self.arena.top:
+            self._drop_arenas()
+        self._growths.append(growth)
         self.arena = Arena(growth.view, growth.address)
-        if before:
-            before.close()
+
+    def _drop_arenas(self) -> None:
+        """Of those that took each other's places, what no call uses any more."""
+        self.arena.view.release()
+        while self._growths:
+            self._growths.pop().close()
 
     def _map(self, segment: Segment) -> Record:
         path = (segment.path + "\0").encode("utf-16-le")
@@ -153,9 +165,8 @@ class SharedChannel:
             os.close(descriptor)
         for view in (self.arena.view, self._words, self._slot):
             view.release()
-        for segment in (self._segment, self._growth):
-            if segment:
-                segment.close()
+        for segment in (self._segment, *self._growths):
+            segment.close()
 
     def __del__(self) -> None:
         self.close()
@@ -182,6 +193,7 @@ class SharedTransport(StreamTransport):
     """An agent on this machine: the stream opens the channels, shared memory carries the calls."""
 
     name = "shm"
+    shares_memory = True
 
     def __init__(self, config: Config, arch: str) -> None:
         super().__init__(config, arch)
@@ -201,6 +213,15 @@ class SharedTransport(StreamTransport):
             os.close(to_agent)
             os.close(to_client)
         return SharedChannel(self.link, segment, wake_agent, woken, self.spin)
+
+    def share(self, segment: Segment) -> None:
+        arguments = segment.path, segment.address, segment.size
+        record = self.link.manage(Op.SHARE, *arguments, timeout=self.config.timeout_start)
+        if record[0] != Status.OK or not record[2]:
+            raise ConnectError(
+                f"the agent cannot map {segment.size} bytes of this process at {segment.address:#x}"
+                f" (Windows error {record[1]}): the address is taken there; open another session"
+            )
 
     def _open(self, segment: Segment, to_agent: int, to_client: int) -> Record:
         paths = segment.path, windows_path(to_agent), windows_path(to_client)

@@ -15,7 +15,6 @@ import logging
 import os
 import queue
 import select
-import struct
 import subprocess
 import threading
 from collections import deque
@@ -24,14 +23,13 @@ from winbridge.core import wire
 from winbridge.core.agent import Agent
 from winbridge.core.config import Config
 from winbridge.core.errors import AgentError, CallTimeoutError, ConnectError, SessionClosedError, WireError
-from winbridge.core.transport.contract import Arena
+from winbridge.core.transport.contract import Arena, Copies
+from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Op, Record, Status
 
 logger = logging.getLogger("winbridge.agent")
 
 FIRST_ARENA = 1 << 18
-ARENA_FIELDS = struct.Struct("<QQQ")
-ARENA_AT = wire.REQUEST.size - ARENA_FIELDS.size
 
 
 def grown(size: int) -> int:
@@ -48,6 +46,7 @@ class Link:
         self._channels: dict[int, StreamChannel] = {}
         self._sending = threading.Lock()
         self._dead = False
+        self._over = False
         self._stop, self._stopper = os.pipe()
         self._numbers = 0
         base = agent.greeting.arena
@@ -85,6 +84,8 @@ class Link:
         """
         try:
             with self._sending:
+                if self._over or self._dead:  # nobody would answer; and the descriptor may be another file's by now
+                    raise self.agent.death()
                 for part in (wire.frame(channel, message, len(arena)), message, arena):
                     self._write(part)
         except (BrokenPipeError, ValueError) as error:
@@ -163,17 +164,16 @@ class Link:
             return False
         magic, number, size, _, arena_size = wire.FRAME.unpack(header)
         channel = self._channels.get(number)
-        if magic != wire.FRAME_MAGIC or size != wire.RESPONSE.size:
+        if magic != wire.FRAME_MAGIC or not 0 <= size - wire.RESPONSE.size <= wire.MAX_AREA:
             raise WireError(f"not a frame of winbridge: {bytes(header)!r}")
-        record = bytearray(size)
-        start = channel.started if channel else 0
-        room = channel.arena.view[start : start + arena_size] if channel else memoryview(bytearray(arena_size))
+        message = bytearray(size)
+        room = channel.room[:arena_size] if channel else memoryview(bytearray(arena_size))
         if len(room) != arena_size:
-            raise WireError(f"the agent sent {arena_size} bytes of arena, more than channel {number} has")
-        if not (self._read(memoryview(record)) and self._read(room)):
+            raise WireError(f"the agent sent {arena_size} bytes of arena, more than channel {number} asked for")
+        if not (self._read(memoryview(message)) and self._read(room)):
             return False
         if channel:
-            channel.inbox.put(wire.RESPONSE.unpack(record))
+            channel.inbox.put(wire.record_of(message))
         return True
 
     def _read(self, room: memoryview) -> bool:
@@ -201,6 +201,9 @@ class Link:
         except subprocess.TimeoutExpired:
             logger.warning("agent %s did not exit within timeout_stop=%g s: killed", self.agent.process.pid, timeout)
         self._end_warden()
+        self.agent.process.kill()  # who still sends is not held up any longer
+        with self._sending:
+            self._over = True
         self.agent.kill()
 
     def _end_warden(self) -> None:
@@ -228,21 +231,27 @@ class StreamChannel:
         self.number = number
         self.arena = arena
         self.inbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
-        self.started = 0
+        self.room = arena.view[:0]
+        """Where the arena range goes that comes with the next record."""
         self.closed = False
+        self._copies = Copies()
         link.attach(self)
 
     def exchange(self, message: bytes, timeout: float | None = None) -> Record:
         if self.closed:
-            raise SessionClosedError("the channel is closed")
-        self.started, size, _ = ARENA_FIELDS.unpack_from(message, ARENA_AT)
-        self.link.send(self.number, message, self.arena.view[self.started : self.started + size])
+            if not self.link.agent.up():
+                raise self.link.agent.death()
+            raise SessionClosedError("the channel was given up, in a callback of this call")
+        message, copy, memory = self._copies.begin(message, self.arena)
+        self.room = copy.view
+        self.link.send(self.number, message, memory)
         try:
             record = self.inbox.get(timeout=timeout)
         except queue.Empty:
             raise CallTimeoutError(f"no answer within timeout_call={timeout:g} s; the call was abandoned") from None
         if record is None:
             raise self.link.agent.death()
+        self._copies.end(copy, record)
         return record
 
     def reserve(self, size: int) -> None:
@@ -267,6 +276,7 @@ class StreamTransport:
     """The agent over its standard input and output."""
 
     name = "stream"
+    shares_memory = False
 
     def __init__(self, config: Config, arch: str) -> None:
         self.config = config
@@ -279,6 +289,9 @@ class StreamTransport:
         if record[0] != Status.OK or not record[2]:
             raise ConnectError(f"the agent could not open a channel (Windows error {record[1]})")
         return StreamChannel(self.link, number, Arena(memoryview(bytearray(FIRST_ARENA)), record[2]))
+
+    def share(self, segment: Segment) -> None:
+        raise ConnectError(f"a {self.name} carries bytes, it shares no memory")
 
     def up(self) -> bool:
         return self.link.agent.up()

@@ -1,0 +1,165 @@
+"""The heap: memory that this process and every agent see at the same address.
+
+Objects of ``winbridge.ctypes`` are born here, so a DLL works on them in place: nothing is copied, and a
+pointer that a DLL keeps stays good as long as the object lives. There is one heap for each width of a
+pointer. It belongs to this process, not to a session: an object outlives the session it was
+used in, and is known to the next one. ``core.sharing`` shows it to the agents.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict, deque
+
+from winbridge.core.transport.segment import GRANULE, Segment
+
+SMALL = 1024
+"""Up to here blocks come in multiples of ALIGNMENT, above in powers of two."""
+
+LARGE = 1 << 20
+"""From here on a block has a segment of its own."""
+
+ALIGNMENT = 16
+SEGMENT = {8: 1 << 24, 4: 1 << 22}
+"""Bytes of a segment for small blocks, by pointer size. Untouched pages take no memory."""
+
+_zeros = bytes(SMALL)
+
+
+class Block:
+    """Bytes of the heap; given back when this object goes.
+
+    Attributes:
+        address: where it lies, here and in the agents.
+        size: as asked for.
+        view: the bytes.
+    """
+
+    __slots__ = ("__weakref__", "_bin", "address", "size", "view")
+
+    def __init__(self, address: int, size: int, view: memoryview, bin: deque[tuple[int, memoryview]]) -> None:
+        self.address = address
+        self.size = size
+        self.view = view[:size]
+        self._bin = bin
+
+    def __del__(self) -> None:
+        self._bin.append((self.address, self.view))  # nothing else: a finaliser may run anywhere
+
+
+class Heap:
+    """The heap for one width of pointers.
+
+    Args:
+        pointer_size: 8 or 4.
+
+    Attributes:
+        segments: all of it; only ever grows.
+        shared: whether the program holds memory of it by itself, so that any session may be given its address.
+    """
+
+    def __init__(self, pointer_size: int) -> None:
+        self.pointer_size = pointer_size
+        self.segments: list[Segment] = []
+        self.shared = False
+        self._bins: defaultdict[int, deque[tuple[int, memoryview]]] = defaultdict(deque)
+        self._spans: list[tuple[int, int, memoryview]] = []
+        self._current: Segment | None = None
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def allocate(self, size: int) -> Block:
+        """Zeroed memory.
+
+        Raises:
+            MemoryError: there is none, or (32 bit) no address for it.
+        """
+        if size >= LARGE:
+            return self._allocate_large(size)
+        room = -(-size // ALIGNMENT) * ALIGNMENT or ALIGNMENT if size <= SMALL else 1 << (size - 1).bit_length()
+        bin = self._bins[room]
+        try:
+            address, view = bin.pop()
+        except IndexError:
+            address, view = self._carve(room)
+        else:
+            view = self._view(address, room)
+            view[:size] = _zeros[:size] if size <= SMALL else bytes(size)
+        return Block(address, size, view, bin)
+
+    def _carve(self, room: int) -> tuple[int, memoryview]:
+        with self._lock:
+            segment = self._current
+            if segment is None or self._used + room > segment.size:
+                segment = self._current = self._grow(SEGMENT[self.pointer_size])
+                self._used = 0
+            start, self._used = self._used, self._used + room
+        return segment.address + start, segment.view[start : start + room]
+
+    def _allocate_large(self, size: int) -> Block:
+        room = -(-size // GRANULE) * GRANULE
+        bin = self._bins[room]
+        try:
+            address, _ = bin.pop()
+            segment = next(segment for segment in self.segments if segment.address == address)
+            segment.clear()
+        except IndexError:
+            with self._lock:
+                segment = self._grow(room)
+        return Block(segment.address, size, segment.view, bin)
+
+    def _grow(self, size: int) -> Segment:
+        segment = Segment(size, self.pointer_size)
+        self._spans.append((segment.address, segment.address + size, segment.view))
+        self.segments.append(segment)  # last: whoever sees the new length finds the segment complete
+        return segment
+
+    def view(self, address: int, size: int) -> memoryview | None:
+        """The bytes at an address, None when they are not in the heap."""
+        for start, end, view in self._spans:
+            if start <= address and address + size <= end:
+                return view[address - start : address - start + size]
+        return None
+
+    def rest(self, address: int) -> memoryview | None:
+        """The bytes from an address to the end of its segment, None when it is not in the heap."""
+        for start, end, view in self._spans:
+            if start <= address < end:
+                return view[address - start :]
+        return None
+
+    def used(self) -> list[tuple[int, memoryview]]:
+        """What may hold something: address and bytes."""
+        with self._lock:
+            return [
+                (segment.address, segment.view[: self._used] if segment is self._current else segment.view)
+                for segment in self.segments
+            ]
+
+    def _view(self, address: int, size: int) -> memoryview:
+        found = self.view(address, size)
+        assert found is not None
+        return found
+
+    def fork(self) -> None:
+        """In a forked child: its objects are its own from here on."""
+        self._lock = threading.Lock()
+        for segment in self.segments:
+            segment.fork()
+
+
+_heaps = {8: Heap(8), 4: Heap(4)}
+
+
+def heap(pointer_size: int) -> Heap:
+    """This process's heap for a width of pointers."""
+    return _heaps[pointer_size]
+
+
+def _after_fork() -> None:
+    for each in _heaps.values():
+        each.fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

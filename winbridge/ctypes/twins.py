@@ -1,0 +1,211 @@
+"""Twins: memory that Python and the DLLs cannot share, kept equal around every call.
+
+Two kinds of objects do not lie in the heap. ``from_buffer`` makes one over the memory of another Python object
+(bytearray, numpy array, mmap): DLLs get a copy of it in the heap. And an object over memory that Windows made is read
+and written there, field by field; but who asks it for its buffer (``readinto``, ``memoryview``, numpy) gets a
+copy here. Both sides of a twin are compared with what they last had in common: what changed is taken over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from winbridge.core.errors import WindowsFault
+from winbridge.core.heap import Block, Heap
+from winbridge.ctypes import host
+
+BUDGET = 1 << 20
+"""Bytes that all twins together may have for each to be kept equal around every call. Beyond it one is brought up
+to date around the calls that it is given to, and by ``winbridge.sync``."""
+
+
+class Twin:
+    """Two places for the same bytes.
+
+    Args:
+        here: what Python sees.
+        read: gives the bytes that DLLs see.
+        write: overwrites them.
+        readonly: nothing is ever written here.
+    """
+
+    def __init__(
+        self,
+        here: memoryview,
+        read: Callable[[], bytes],
+        write: Callable[[bytes], None],
+        readonly: bool = False,
+    ) -> None:
+        self.here = here
+        self.address = 0
+        self.block: Block | None = None
+        self._read = read
+        self._write = write
+        self._readonly = readonly
+        self._common = bytes(here)
+
+    def push(self) -> None:
+        """Show the DLLs what changed here."""
+        if self.here != self._common:
+            self._common = bytes(self.here)
+            self._write(self._common)
+
+    def pull(self) -> None:
+        """Take over what DLLs changed."""
+        if self._readonly:
+            return
+        with contextlib.suppress(WindowsFault):  # Windows may have freed it: then nobody looks at it any more
+            there = self._read()
+            if there != self._common:
+                self._common = there
+                self.here[:] = there
+
+
+def in_heap(here: memoryview, heap: Heap, readonly: bool = False) -> Twin:
+    """The twin of this process's memory in the heap."""
+    block = heap.allocate(len(here))
+    block.view[:] = here
+    twin = Twin(here, lambda: bytes(block.view), lambda data: block.view.__setitem__(slice(None), data), readonly)
+    twin.block, twin.address = block, block.address
+    return twin
+
+
+class Twins:
+    """The twins of a family.
+
+    Args:
+        heap: where copies for DLLs are made.
+    """
+
+    def __init__(self, heap: Heap) -> None:
+        self._heap = heap
+        self._living: dict[int, tuple[weakref.ref[Any], Twin]] = {}
+        self._bytes = 0
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._living)
+
+    def add(self, obj: Any, twin: Twin) -> Twin:
+        """Keep the two sides equal as long as the object lives."""
+        key = id(obj)
+        with self._lock:
+            self._living[key] = weakref.ref(obj, lambda _: self._drop(key, len(twin.here))), twin
+            self._bytes += len(twin.here)
+        return twin
+
+    def _drop(self, key: int, size: int) -> None:
+        if self._living.pop(key, None) is not None:
+            self._bytes -= size
+
+    def of(self, obj: Any) -> Twin | None:
+        """An object's twin."""
+        entry = self._living.get(id(obj))
+        return entry[1] if entry is not None else None
+
+    def of_buffer(self, obj: Any) -> int:
+        """Where DLLs see a ctypes object made by ``from_buffer``."""
+        twin = self.of(obj) or self.add(obj, in_heap(obj._view, self._heap))
+        return twin.address
+
+    def of_array(self, array: Any) -> int:
+        """Where DLLs see a numpy array.
+
+        Raises:
+            TypeError: it is not contiguous.
+        """
+        if not array.flags.c_contiguous and not array.flags.f_contiguous:
+            raise TypeError("the array is not contiguous: pass numpy.ascontiguousarray(array)")
+        start = array.__array_interface__["data"][0]
+        if self._heap.view(start, array.nbytes) is not None:  # as shared_array makes them: there already
+            return int(start)
+        twin = self.of(array)
+        if twin is None or len(twin.here) != array.nbytes:
+            here = memoryview((host.Bytes * array.nbytes).from_address(start)).cast("B")
+            twin = self.add(array, in_heap(here, self._heap, readonly=not array.flags.writeable))
+        return twin.address
+
+    def of_standard(self, obj: Any) -> int:
+        """Where DLLs see an array or a simple object of the standard ctypes, as its bytes are."""
+        twin = self.of(obj)
+        if twin is None:
+            twin = self.add(obj, in_heap(host.bytes_of(obj), self._heap))
+        return twin.address
+
+    def of_windows(self, obj: Any, here: memoryview) -> None:
+        """The copy, for its buffer, of an object over memory that Windows made."""
+        twin = Twin(here, lambda: obj_read(), lambda data: obj_write(data))
+        address, memory, size = obj._address_, obj._family_.memory, len(here)
+
+        def obj_read() -> bytes:
+            return memory.read_windows(address, size)  # type: ignore[no-any-return]
+
+        def obj_write(data: bytes) -> None:
+            memory.write_windows(address, data)
+
+        twin.pull()
+        self.add(obj, twin)
+
+    @contextlib.contextmanager
+    def around(self, given: Iterable[Any]) -> Iterator[None]:
+        """Around a call with these objects among its arguments."""
+        if not self._living:
+            yield
+            self.pull(given)  # a callback may have made some
+            return
+        given = list(given)
+        self.push(given)
+        try:
+            yield
+        finally:
+            self.pull(given)
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Around Python code in the middle of a call: it sees what the DLL wrote so far, and the other way round."""
+        self.pull()
+        try:
+            yield
+        finally:
+            self.push()
+
+    def push(self, given: Iterable[Any] = ()) -> None:
+        """Show the DLLs what changed here."""
+        if self._living:
+            with self._lock:
+                for twin in self._affordable(given):
+                    twin.push()
+
+    def pull(self, given: Iterable[Any] = ()) -> None:
+        """Take over what DLLs changed."""
+        if self._living:
+            with self._lock:
+                for twin in self._affordable(given):
+                    twin.pull()
+
+    def sync(self, obj: Any, back: bool) -> None:
+        """Make both sides of an object's twin equal; what lies in the heap always is."""
+        twin = self.of(_holder(obj))
+        if twin is not None:
+            with self._lock:
+                twin.push()
+                if back:
+                    twin.pull()
+
+    def _affordable(self, given: Iterable[Any]) -> list[Twin]:
+        if self._bytes <= BUDGET:
+            return [twin for _, twin in list(self._living.values())]
+        known = {id(_holder(obj)) for obj in given} | {id(obj) for obj in given}
+        small = BUDGET // max(len(self._living), 1)
+        return [twin for key, (_, twin) in list(self._living.items()) if key in known or len(twin.here) <= small]
+
+
+def _holder(obj: Any) -> Any:
+    """The object that the memory of a part belongs to."""
+    while getattr(obj, "_b_base_", None) is not None:
+        obj = obj._b_base_
+    return obj
