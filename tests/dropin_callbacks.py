@@ -200,22 +200,32 @@ def bsearch_of_msvcrt(c, dll):
 
 @case
 def enumerating_windows(c, dll):
+    """Without a display there are none to be told of: it only has to end well."""
+    seen = []
+    kind = c.WINFUNCTYPE(c.c_int, c.c_void_p, c.c_ssize_t)
+    result = c.windll.user32.EnumWindows(kind(lambda window, value: seen.append(value) or True), c.c_ssize_t(-5))
+    return [result, set(seen) <= {-5}]
+
+
+@case
+def enumerating_properties(c, dll):
+    """Those of a message-only window, which needs no display."""
     user32 = c.WinDLL("user32")
     user32.CreateWindowExW.restype = c.c_void_p
-    rest = [c.c_void_p(None)] * 4
-    ours = [user32.CreateWindowExW(0, "STATIC", f"window {index}", 0, 0, 0, 5, 5, *rest) for index in range(3)]
-    kind = c.WINFUNCTYPE(c.c_bool, c.c_void_p, c.c_ssize_t)
-    seen, stopped, title = [], [], c.create_unicode_buffer(20)
+    nothing = [c.c_void_p(None)] * 3
+    window = c.c_void_p(user32.CreateWindowExW(0, "STATIC", "ours", 0, 0, 0, 0, 0, c.c_void_p(-3), *nothing))
+    for index in range(3):
+        user32.SetPropW(window, f"property {index}", c.c_void_p(100 + index))
+    kind = c.WINFUNCTYPE(c.c_int, c.c_void_p, c.c_wchar_p, c.c_void_p, c.c_ssize_t)
+    seen, stopped = [], []
 
-    def work(window, value):
-        if window in ours:
-            user32.GetWindowTextW(c.c_void_p(window), title, 20)
-            seen.append([title.value, value])
+    def work(handle, name, data, value):
+        seen.append([handle == window.value, name, data, value])
         return True
 
-    result = user32.EnumWindows(kind(work), c.c_ssize_t(-5))
-    early = user32.EnumWindows(kind(lambda window, value: stopped.append(value)), c.c_ssize_t(3))
-    return [sorted(seen), result, stopped, early, [user32.DestroyWindow(c.c_void_p(window)) for window in ours]]
+    result = user32.EnumPropsExW(window, kind(work), c.c_ssize_t(-5))
+    user32.EnumPropsExW(window, kind(lambda handle, name, data, value: stopped.append(value) or 0), c.c_ssize_t(3))
+    return [sorted(seen), result, stopped, user32.DestroyWindow(window)]
 
 
 @case

@@ -221,7 +221,7 @@ def wintypes(c: Any) -> dict[str, Any]:
 @pytest.mark.wine
 def test_wintypes_are_those_of_windows(c, arch, tmp_path):
     need_windows_python(arch)
-    kinds = {name: kind for name, kind in wintypes(c).items() if getattr(kind, "_shape_", None)}
+    kinds = {name: kind for name, kind in wintypes(c).items() if getattr(kind, "_typeinfo_", None)}
     theirs, _ = windows.answer(arch, [f"wintypes.{name}" for name in kinds], [], tmp_path)
     assert {name: [c.sizeof(kind), c.alignment(kind), []] for name, kind in kinds.items()} == dict(
         zip(kinds, theirs, strict=True)

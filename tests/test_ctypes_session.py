@@ -15,7 +15,7 @@ import threading
 import pytest
 
 import winbridge
-from winbridge import ConfigError, CtypesSession, SessionClosedError, Win64Session
+from winbridge import ConfigError, CtypesSession, GatewaySession, SessionClosedError, Win64Session
 from winbridge.core.heap import Heap, heap
 
 pytestmark = pytest.mark.wine
@@ -211,7 +211,8 @@ def test_over_a_stream(arch):
     """No memory in common: the heap is copied to and fro."""
     with CtypesSession(arch=arch, transport="stream") as c:
         text = c.create_string_buffer(b"stressed")
-        assert c.cdll.msvcrt._strrev(text) and text.value == b"desserts"
+        c.cdll.msvcrt._strrev(text)
+        assert text.value == b"desserts"
         inner = c.create_unicode_buffer("inner")
         pointers = (c.c_wchar_p * 2)(c.addressof(inner), 0)
         assert c.cdll.msvcrt.wcslen(c.c_void_p.from_buffer(pointers)) == 5
@@ -297,3 +298,18 @@ def test_the_architecture_of_the_drop_in_is_configured(arch):
         [sys.executable, "-c", code], env={**os.environ, "WINBRIDGE_ARCH": arch}, capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == (f"{ {'win64': 8, 'win32': 4}[arch] } True\n", "")
+
+
+def test_through_a_gateway(gateway, arch):
+    """The same over HTTP: objects, what they point to, and callbacks while a call waits."""
+    far = GatewaySession.apart(gateway.url, token=gateway.token, arch=arch)
+    with far as session, CtypesSession(session=session) as c:
+        text = c.create_string_buffer(b"stressed")
+        c.cdll.msvcrt._strrev(text)
+        assert text.value == b"desserts"
+        compare = c.CFUNCTYPE(c.c_int, c.POINTER(c.c_int), c.POINTER(c.c_int))
+        numbers = (c.c_int * 5)(5, 1, 4, 2, 3)
+        c.cdll.msvcrt.qsort(numbers, 5, 4, compare(lambda left, right: left[0] - right[0]))
+        assert list(numbers) == [1, 2, 3, 4, 5]
+        with pytest.raises(OSError, match="access violation"):
+            c.string_at(16)

@@ -17,7 +17,8 @@ from winbridge.dll.memsync import checked
         ([{"p": [0], "l": [1], "t": "c_double"}], [["length", "pointer", "type"]]),
         ([{"p": [0, "items", 2], "n": True, "u": True}], [["null", "pointer", "unic"]]),
         ([{"p": [0], "l": ([1], [2, "n"]), "f": lambda x, y: x * y}], [["func", "length", "pointer"]]),
-        ([{"p": [-1], "c": object}, {"p": [1], "l": [2], "f": "lambda n: n"}], [["custom", "pointer"], ["func", "length", "pointer"]]),
+        ([{"p": [-1], "c": object}], [["custom", "pointer"]]),
+        ([{"p": [1], "l": [2], "f": "lambda n: n"}], [["func", "length", "pointer"]]),
         ([], []),
     ],
 )  # fmt: skip

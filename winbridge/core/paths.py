@@ -141,7 +141,7 @@ def _base(drive: str, rest: str, prefix: Path) -> str:
     if letter not in folders:
         known = ", ".join(name.upper() for name in folders) or "none"
         raise ValueError(
-            f"{drive or rest}: the Wine prefix {prefix} has no such drive, it has {known};"
+            f"{(drive or rest).rstrip(':')}: the Wine prefix {prefix} has no such drive, it has {known};"
             f" a link adds one: ln -s FOLDER {prefix / 'dosdevices' / (letter or 'x:')}"
         )
     return os.path.abspath(folders[letter])

@@ -22,8 +22,8 @@ class AggregateType(DataType):
         base: Any = cls.__base__  # type: ignore[attr-defined]
         if base is CData or AggregateData in bases or UnionData in bases:
             return
-        before = getattr(base, "_shape_", None)
-        cls._shape_ = _inherited(before)
+        before = getattr(base, "_typeinfo_", None)
+        cls._typeinfo_ = _inherited(before)
         if before is not None:
             before.final = True
         if "_fields_" in space:
@@ -70,21 +70,21 @@ def _inherited(before: Shape | None) -> Shape:
 
 
 def _set_fields(cls: Any, value: Any) -> None:
-    shape = cls._shape_
+    shape = cls._typeinfo_
     if shape.final:
         raise AttributeError("_fields_ is final")
     pack = _pack(cls)
     fields = declarations(value)
     for field in fields:
-        field.kind._shape_.final = True
+        field.kind._typeinfo_.final = True
     if shape.final:
         raise AttributeError("Structure or union cannot contain itself")
     union = issubclass(cls, UnionData)
-    base = cls.__base__._shape_ or Shape(0, 1, shape.at)
+    base = cls.__base__._typeinfo_ or Shape(0, 1, shape.at)
     layout = lay_out(fields, base.size, base.alignment, pack, union, hasattr(cls, "_swappedbytes_"))
     shape.size, shape.alignment = layout.size, layout.alignment
     shape.length = base.length + len(fields)
-    shape.pointers = base.pointers or any(field.kind._shape_.pointers for field in fields)
+    shape.pointers = base.pointers or any(field.kind._typeinfo_.pointers for field in fields)
     shape.fields = base.fields + tuple((*place.declaration[:2], place.offset, place.bit, place.declaration.bits)
                                        for place in layout.places)  # fmt: skip
     for index, place in enumerate(layout.places, base.length):
@@ -182,7 +182,7 @@ class AggregateData(CData):
         return _declared(type(self))
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        names = [field[0] for field in self._shape_.fields]
+        names = [field[0] for field in self._typeinfo_.fields]
         if len(values) > len(names):
             raise TypeError("too many initializers")
         for name, value in zip(names, values, strict=False):

@@ -87,7 +87,7 @@ class Api:
         Raises:
             TypeError: it is neither.
         """
-        shape = getattr(thing, "_shape_", None)
+        shape = getattr(thing, "_typeinfo_", None)
         if shape is None:
             return self._standard(thing, "this type has no size").size
         return shape.size if isinstance(thing, type) else data.size_of(thing)
@@ -98,7 +98,7 @@ class Api:
         Raises:
             TypeError: it is neither.
         """
-        shape = getattr(thing, "_shape_", None)
+        shape = getattr(thing, "_typeinfo_", None)
         if shape is None:
             return self._standard(thing, "no alignment info").alignment
         return int(shape.alignment)
@@ -149,13 +149,12 @@ class Api:
             kind: a pointer type, ``c_void_p``, ``c_char_p``, ``c_wchar_p`` or a function type.
         """
         family = self.family
-        code = kind._shape_.code if isinstance(kind, data.DataType) and kind._shape_ is not None else None  # type: ignore[attr-defined]
+        code = kind._typeinfo_.code if isinstance(kind, data.DataType) and kind._typeinfo_ is not None else None  # type: ignore[attr-defined]
         fits = getattr(kind, "_points_", False) or isinstance(kind, family.function_meta) or code in tuple("zZPXO")
         if not fits:
             name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
-            raise TypeError(f"cast() argument 2 must be a pointer, not {name}")
-        source = family.simple["c_void_p"].from_param(obj) if not isinstance(obj, CData) or _is_data(obj) else obj
-        address = _address(source, family)
+            raise TypeError(f"cast() argument 2 must be a pointer type, not {name}")
+        address = self._where(obj) if not isinstance(obj, CData) or _is_data(obj) else _address(obj, family)
         made = data.new(kind)
         set_word(made, address)
         made._kept = _kept_by_cast(obj)
@@ -310,7 +309,7 @@ def _function(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_data(obj: Any) -> bool:
     """Whether an object is one that ``c_void_p`` takes."""
-    return obj._shape_.item is not None or obj._shape_.code in ("z", "Z", "P")
+    return obj._typeinfo_.item is not None or obj._typeinfo_.code in ("z", "Z", "P")
 
 
 def _address(source: Any, family: Family) -> int:
@@ -321,7 +320,7 @@ def _address(source: Any, family: Family) -> int:
     if isinstance(source, family.Array):
         return int(source._address_)
     if isinstance(source, CData):
-        if source._shape_.code is not None and source._shape_.code not in "zZP":
+        if source._typeinfo_.code is not None and source._typeinfo_.code not in "zZP":
             raise ctypes.ArgumentError("argument 1: TypeError: wrong type")
         return get_word(source)
     return int(getattr(source, "_as_parameter_", source))

@@ -18,9 +18,9 @@ class ArrayType(DataType, host.ArrayType):  # type: ignore[misc]
             return _abstract(mcls, name, bases, space)
         item, length = _declared(space, bases)
         cls = host.make(host.ArrayType, mcls, name, bases, {**space, "_type_": item, "_length_": length})
-        inner = item._shape_
+        inner = item._typeinfo_
         inner.final = True
-        cls._shape_ = Shape(
+        cls._typeinfo_ = Shape(
             inner.size * length,
             inner.alignment,
             host.array_at,
@@ -56,9 +56,9 @@ def _declared(space: dict[str, Any], bases: tuple[type, ...]) -> tuple[Any, int]
         raise OverflowError("The '_length_' attribute is too large")
     if item is None:
         raise AttributeError("class must define a '_type_' attribute")
-    if getattr(item, "_shape_", None) is None:
+    if getattr(item, "_typeinfo_", None) is None:
         raise TypeError("_type_ must have storage info")
-    if item._shape_.size * length >= longest:
+    if item._typeinfo_.size * length >= longest:
         raise OverflowError("array too large")
     return item, length
 
@@ -74,10 +74,10 @@ def _add_text(cls: Any, code: str | None) -> None:
 
 def field_access(cls: Any) -> tuple[Any, Any] | None:
     """How an array of characters is read and written as a field: as text."""
-    code = cls._shape_.item._shape_.code if isinstance(cls, ArrayType) else None
+    code = cls._typeinfo_.item._typeinfo_.code if isinstance(cls, ArrayType) else None
     if code == "c":
-        return _field_bytes(cls._shape_.size)
-    return _field_text(cls._shape_.size) if code == "u" else None
+        return _field_bytes(cls._typeinfo_.size)
+    return _field_text(cls._typeinfo_.size) if code == "u" else None
 
 
 def _field_bytes(size: int) -> tuple[Any, Any]:
@@ -161,22 +161,22 @@ class ArrayData(CData):
             self[index] = value
 
     def __len__(self) -> int:
-        length: int = type(self)._shape_.length
+        length: int = type(self)._typeinfo_.length
         return length
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self._several(index)
-        item = self._shape_.item
+        item = self._typeinfo_.item
         position = self._position(index)
-        return get_item(self, item, position * item._shape_.size, position)
+        return get_item(self, item, position * item._typeinfo_.size, position)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(index, slice):
             return self._assign_several(index, value)
-        item = self._shape_.item
+        item = self._typeinfo_.item
         position = self._position(index, "invalid index")
-        return set_item(self, item, position * item._shape_.size, position, value)
+        return set_item(self, item, position * item._typeinfo_.size, position, value)
 
     def __delitem__(self, index: Any) -> None:
         raise TypeError("Array does not support item deletion")
@@ -186,7 +186,7 @@ class ArrayData(CData):
             position: int = index.__index__()
         except AttributeError:
             raise TypeError("indices must be integers") from None
-        length = self._shape_.length
+        length = self._typeinfo_.length
         if position < 0:
             position += length
         if not 0 <= position < length:
@@ -194,20 +194,20 @@ class ArrayData(CData):
         return position
 
     def _several(self, index: slice) -> Any:
-        item = self._shape_.item
-        start, stop, step = index.indices(self._shape_.length)
-        code, size = item._shape_.code, item._shape_.size
-        if code == "c" and item._shape_.load:
-            return read(self, 0, self._shape_.size)[index]
-        if code == "u" and item._shape_.load:
-            units = memoryview(read(self, 0, self._shape_.size)).cast("H")
+        item = self._typeinfo_.item
+        start, stop, step = index.indices(self._typeinfo_.length)
+        code, size = item._typeinfo_.code, item._typeinfo_.size
+        if code == "c" and item._typeinfo_.load:
+            return read(self, 0, self._typeinfo_.size)[index]
+        if code == "u" and item._typeinfo_.load:
+            units = memoryview(read(self, 0, self._typeinfo_.size)).cast("H")
             return "".join(map(chr, [units[position] for position in range(start, stop, step)]))
-        if item._shape_.load and self._view is not None and code in _CAST and not hasattr(item, "_swapped_"):
-            return self._view[: size * self._shape_.length].cast(_CAST[code])[index].tolist()
+        if item._typeinfo_.load and self._view is not None and code in _CAST and not hasattr(item, "_swapped_"):
+            return self._view[: size * self._typeinfo_.length].cast(_CAST[code])[index].tolist()
         return [get_item(self, item, position * size, position) for position in range(start, stop, step)]
 
     def _assign_several(self, index: slice, values: Any) -> None:
-        positions = range(*index.indices(self._shape_.length))
+        positions = range(*index.indices(self._typeinfo_.length))
         if len(values) != len(positions):
             raise ValueError("Can only assign sequence of same size")
         for position, value in zip(positions, values, strict=True):

@@ -39,7 +39,7 @@ class Callback:
     """
 
     def __init__(self, family: Any, function: Any, argtypes: tuple[Any, ...], restype: Any, flags: int) -> None:
-        shape = getattr(restype, "_shape_", None)
+        shape = getattr(restype, "_typeinfo_", None)
         if restype is not None and (shape is None or shape.store is None):
             raise TypeError("invalid result type for callback function")
         self._family = family
@@ -97,11 +97,11 @@ class Callback:
 
     def _bits(self, value: Any) -> int:
         obj = new(self._restype)
-        kept = self._restype._shape_.store(obj, 0, value)
-        if kept is not None and self._restype._shape_.code != "O":
+        kept = self._restype._typeinfo_.store(obj, 0, value)
+        if kept is not None and self._restype._typeinfo_.code != "O":
             self._family.constants.hold(kept)
             warnings.warn("memory leak in callback function.", RuntimeWarning, stacklevel=2)
-        return int.from_bytes(bytes(obj), "little", signed=self._restype._shape_.code in tuple("bhilq"))
+        return int.from_bytes(bytes(obj), "little", signed=self._restype._typeinfo_.code in tuple("bhilq"))
 
 
 def _swapping(run: Any) -> Any:
@@ -127,12 +127,12 @@ def _readers(argtypes: tuple[Any, ...], family: Any) -> tuple[list[Any], int]:
     readers, at = [], 0
     for kind in argtypes:
         readers.append(_reader(kind, at))
-        at += -(-kind._shape_.size // 4) * 4
+        at += -(-kind._typeinfo_.size // 4) * 4
     return readers, at
 
 
 def _reader64(kind: Any, index: int, family: Any) -> Any:
-    shape = kind._shape_
+    shape = kind._typeinfo_
     if shape.code in ("f", "d") and index < REGISTERS:
         return _reader(kind, 8 * index)
     at = FIRST_WORD + 8 * index
@@ -143,7 +143,7 @@ def _reader64(kind: Any, index: int, family: Any) -> Any:
 
 def _reader(kind: Any, at: int) -> Any:
     """Reads an argument that lies in the area itself."""
-    shape = kind._shape_
+    shape = kind._typeinfo_
     if (shape.load is not None and shape.code in codes.INTEGERS) or shape.code in ("f", "d"):
         unpack_from = struct.Struct("<" + codes.host_code(shape.code, 8)).unpack_from
         if shape.load is not None:
@@ -163,7 +163,7 @@ def _copied(kind: Any, at: int, family: Any) -> Any:
     def read(area: bytes) -> Any:
         obj = new(kind)
         (address,) = struct.unpack_from("<Q", area, at)
-        write(obj, 0, family.memory.read(address, kind._shape_.size))
+        write(obj, 0, family.memory.read(address, kind._typeinfo_.size))
         return obj
 
     return read

@@ -78,7 +78,7 @@ def from_param(cls: Any, value: Any) -> Any:
     if isinstance(value, cls):
         return value
     family = cls._family_
-    shape = cls._shape_
+    shape = cls._typeinfo_
     if shape is None:
         raise TypeError("abstract class")
     if standard_memory(value) is not None and (cls._points_ or shape.code in ("z", "Z", "P")):
@@ -145,16 +145,16 @@ def _item_code(value: Any) -> str | None:
     """The code of what an array or a pointer consists of."""
     if isinstance(value, CArgObject):
         value = value._obj
-        return value._shape_.code if isinstance(value, CData) else None
-    item = value._shape_.item if isinstance(value, CData) else None
-    return item._shape_.code if item is not None else None
+        return value._typeinfo_.code if isinstance(value, CData) else None
+    item = value._typeinfo_.item if isinstance(value, CData) else None
+    return item._typeinfo_.code if item is not None else None
 
 
 def _text_param(cls: Any, value: Any, family: Any, plain: type, item: str) -> Any:
     if value is None:
         return None
     if isinstance(value, plain):
-        return CArgObject(cls._shape_.code, family.constants.address(value), value, family)
+        return CArgObject(cls._typeinfo_.code, family.constants.address(value), value, family)
     if isinstance(value, CData | CArgObject) and _item_code(value) == item:
         return value
     return NotImplemented
@@ -171,9 +171,9 @@ def _void_param(cls: Any, value: Any, family: Any) -> Any:
     if isinstance(value, CArgObject) and value.code == "P":
         return value
     if isinstance(value, CData):
-        if value._shape_.item is not None and value._shape_.code is None:
+        if value._typeinfo_.item is not None and value._typeinfo_.code is None:
             return value
-        if isinstance(value, family.CFuncPtr) or value._shape_.code in ("z", "Z"):
+        if isinstance(value, family.CFuncPtr) or value._typeinfo_.code in ("z", "Z"):
             return CArgObject("P", get_word(value), value, family)
     return NotImplemented
 
@@ -186,19 +186,23 @@ _ADDRESSES: dict[str, Any] = {
 
 
 def _pointer_param(cls: Any, value: Any, family: Any) -> Any:
-    item = cls._shape_.item
+    item = cls._typeinfo_.item
     if value is None:
         return None
     if item is not None and isinstance(value, item):
         return CArgObject("P", None, value, family)
-    if item is not None and isinstance(value, family._Pointer | family.Array) and issubclass(value._shape_.item, item):
+    if (
+        item is not None
+        and isinstance(value, family._Pointer | family.Array)
+        and issubclass(value._typeinfo_.item, item)
+    ):
         return value
     return _general_param(cls, value)
 
 
 def _general_param(cls: Any, value: Any) -> Any:
     if isinstance(value, CArgObject):
-        item = cls._shape_.item if cls._points_ else None
+        item = cls._typeinfo_.item if cls._points_ else None
         if item is not None and isinstance(value._obj, item):
             return value
         raise TypeError(f"expected {cls.__name__} instance instead of pointer to {_name_of(value._obj)}")
@@ -259,7 +263,7 @@ def _array_behind(value: Any) -> Any:
     """The numpy array that numpy's ``ctypes`` attribute stands for, if it is that."""
     if isinstance(value, CData | CArgObject):
         return None
-    return getattr(value, "_arr", None) if type(value).__module__.startswith("numpy") else None
+    return getattr(value, "_arr", None) if (type(value).__module__ or "").startswith("numpy") else None
 
 
 def _c_long(value: int) -> int:
@@ -275,13 +279,14 @@ def _argument_word(value: CArgObject, family: Any) -> Word:
 
 
 def _data_word(value: Any, family: Any) -> Word:
-    shape = value._shape_
+    shape = value._typeinfo_
+    if value._points_at_array():
+        return Word(family.word_code, family.twins.of_array(value._arr), value)
     if shape.code is not None:
         code = codes.host_code(shape.code, family.pointer_size)
         return Word(code, struct.unpack("<" + code, read(value, 0, shape.size))[0], value)
     if isinstance(value, family._Pointer):
-        array = getattr(value, "__dict__", {}).get("_arr")  # numpy's data_as leaves it there
-        return Word(family.word_code, family.twins.of_array(array) if array is not None else get_word(value), value)
+        return Word(family.word_code, get_word(value), value)
     if isinstance(value, family.CFuncPtr):
         return Word(family.word_code, value._live_address(), value)
     if isinstance(value, family.Array):

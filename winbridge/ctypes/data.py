@@ -54,7 +54,7 @@ class CData:
 
     __slots__ = ()
 
-    _shape_: Any = None
+    _typeinfo_: Any = None
     _family_: Family
 
     if TYPE_CHECKING:  # the slots of the root classes
@@ -86,6 +86,10 @@ class CData:
             return self._view
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def _points_at_array(self) -> bool:
+        """Whether numpy's ``data_as`` made this pointer; it leaves the array there, in ``_arr``."""
+        return "_arr" in getattr(self, "__dict__", ())
+
     def __bytes__(self) -> bytes:
         return read(self, 0, size_of(self))
 
@@ -93,7 +97,7 @@ class CData:
         return self
 
     def __reduce__(self) -> Any:
-        if self._shape_.pointers:
+        if self._typeinfo_.pointers:
             raise ValueError("ctypes objects containing pointers cannot be pickled")
         return _restored, (type(self), (self.__dict__, bytes(self)))
 
@@ -124,7 +128,7 @@ def shape_of(cls: Any) -> Shape:
     Raises:
         TypeError: it is abstract.
     """
-    shape: Shape | None = cls._shape_
+    shape: Shape | None = cls._typeinfo_
     if shape is None:
         raise TypeError("abstract class")
     shape.final = True
@@ -259,7 +263,7 @@ def address_of_foreign(obj: Any) -> int:
 
 def size_of(obj: Any) -> int:
     """Bytes of an instance, which ``resize`` may have changed."""
-    size: int = obj._size or obj._shape_.size
+    size: int = obj._size or obj._typeinfo_.size
     return size
 
 
@@ -287,7 +291,7 @@ def resize(obj: Any, size: int) -> None:
     """
     if not isinstance(obj, CData):
         raise TypeError("excepted ctypes instance")
-    least = obj._shape_.size
+    least = obj._typeinfo_.size
     if size < least:
         raise ValueError(f"minimum size is {least}")
     if not obj._b_needsfree_:
@@ -306,7 +310,7 @@ def container(obj: Any) -> Any:
     """The outermost object that an object is part of; it holds what all its parts keep alive."""
     while obj._b_base_ is not None:
         obj = obj._b_base_
-    if obj._kept is None and obj._shape_.length:
+    if obj._kept is None and obj._typeinfo_.length:
         obj._kept = {}
     return obj
 
@@ -341,7 +345,7 @@ def keep(obj: Any, index: int, value: Any) -> None:
 
 def get_item(whole: Any, cls: Any, offset: int, index: int) -> Any:
     """The value of a field or an item: a Python value of a simple type, else the instance."""
-    load = cls._shape_.load
+    load = cls._typeinfo_.load
     return load(whole, offset) if load is not None else part(cls, whole, offset, index)
 
 
@@ -361,7 +365,7 @@ def assign(whole: Any, cls: Any, offset: int, value: Any) -> Any:
     """
     if not isinstance(value, CData):
         return _assign_plain(whole, cls, offset, value)
-    shape = cls._shape_
+    shape = cls._typeinfo_
     if isinstance(value, cls):
         write(whole, offset, read(value, 0, shape.size))
         return kept_by(value)
@@ -371,7 +375,7 @@ def assign(whole: Any, cls: Any, offset: int, value: Any) -> Any:
 
 
 def _assign_plain(whole: Any, cls: Any, offset: int, value: Any) -> Any:
-    store = cls._shape_.store
+    store = cls._typeinfo_.store
     if store is not None:
         return store(whole, offset, value)
     if isinstance(value, tuple):
@@ -381,16 +385,16 @@ def _assign_plain(whole: Any, cls: Any, offset: int, value: Any) -> Any:
             raise RuntimeError(f"({cls.__name__}) {type(error).__name__}: {error}") from error
         return assign(whole, cls, offset, made)
     if cls._points_ and value is None:
-        write(whole, offset, bytes(cls._shape_.size))
+        write(whole, offset, bytes(cls._typeinfo_.size))
         return None
     raise _incompatible(value, cls)
 
 
 def _assign_array(whole: Any, cls: Any, offset: int, array: Any) -> Any:
     """An array becomes a pointer to its first item; it must be kept itself, not only what it keeps."""
-    if array._shape_.item is not cls._shape_.item:
+    if array._typeinfo_.item is not cls._typeinfo_.item:
         raise _incompatible(array, cls)
-    write(whole, offset, array._address_.to_bytes(cls._shape_.size, "little"))
+    write(whole, offset, array._address_.to_bytes(cls._typeinfo_.size, "little"))
     return kept_by(array), array
 
 

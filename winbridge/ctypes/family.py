@@ -177,7 +177,7 @@ class Family:
         key = item, length
         found = self._arrays.get(key)
         if found is None:
-            if item._shape_ is None:
+            if item._typeinfo_ is None:
                 raise TypeError("Expected a type object")
             name = f"{item.__name__}_Array_{length}"
             space = {"_length_": length, "_type_": item, "__module__": item.__module__}

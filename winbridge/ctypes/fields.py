@@ -50,16 +50,16 @@ def _declaration(entry: Any, index: int) -> Declaration:
     if not isinstance(entry, tuple) or len(entry) not in (2, 3) or not isinstance(entry[0], str):
         raise TypeError("'_fields_' must be a sequence of (name, C type) pairs")
     name, kind = entry[:2]
-    if getattr(kind, "_shape_", None) is None:
+    if getattr(kind, "_typeinfo_", None) is None:
         raise TypeError(f"second item in _fields_ tuple (index {index}) must be a C type")
     if len(entry) == 2:
         return Declaration(name, kind)
     bits = entry[2]
     if not isinstance(bits, int) or bits.bit_length() > 31:  # a C int
         raise TypeError("'_fields_' must be a sequence of (name, C type) pairs")
-    if kind._shape_.code is None or kind._shape_.code not in BIT_FIELD_CODES:
+    if kind._typeinfo_.code is None or kind._typeinfo_.code not in BIT_FIELD_CODES:
         raise TypeError(f"bit fields not allowed for type {kind.__name__}")
-    if not 0 < bits <= 8 * kind._shape_.size:
+    if not 0 < bits <= 8 * kind._typeinfo_.size:
         raise ValueError("number of bits invalid for bit field")
     return Declaration(name, kind, bits)
 
@@ -81,7 +81,7 @@ def lay_out(fields: list[Declaration], start: int, alignment: int, pack: int, un
     end, size, total = start, start, max(alignment, 1)
     storage, used = 0, 0  # of the open bit field: its bytes, and its bits in use
     for field in fields:
-        shape = field.kind._shape_
+        shape = field.kind._typeinfo_
         aligned = min(pack, shape.alignment) if pack else shape.alignment
         if union:
             end, storage = 0, 0
@@ -101,7 +101,7 @@ def lay_out(fields: list[Declaration], start: int, alignment: int, pack: int, un
 def _lowest_bit(field: Declaration, used: int, big: bool) -> int:
     if not big or not field.bits:
         return used
-    size: int = field.kind._shape_.size
+    size: int = field.kind._typeinfo_.size
     return 8 * size - used - field.bits
 
 
@@ -123,8 +123,8 @@ class CField:
         self._bits = declaration.bits
         self._kind = kind
         self._index = index
-        self._size: int = kind._shape_.size
-        self._load, self._store = kind._shape_.load, None
+        self._size: int = kind._typeinfo_.size
+        self._load, self._store = kind._typeinfo_.load, None
         text = field_access(kind)
         if text is not None:
             self._load, self._store = text
@@ -179,9 +179,9 @@ def _check(obj: Any) -> None:
 
 def _bit_access(kind: Any, shift: int, bits: int) -> tuple[Any, Any]:
     """How some bits of an integer are read and written."""
-    size, order = kind._shape_.size, "big" if getattr(kind, "__ctype_be__", None) is kind else "little"
+    size, order = kind._typeinfo_.size, "big" if getattr(kind, "__ctype_be__", None) is kind else "little"
     mask = (1 << bits) - 1
-    code = kind._shape_.code
+    code = kind._typeinfo_.code
     sign = 1 << (bits - 1) if code in "bhilq" else 0
 
     def load(obj: Any, offset: int) -> Any:

@@ -49,9 +49,9 @@ class FunctionType(DataType, host.StructureType):  # type: ignore[misc]
         cls._declared_ = check_argtypes(getattr(cls, "_argtypes_", None), "_argtypes_")
         check_restype(getattr(cls, "_restype_", None), "_restype_")
         size = cls._family_.pointer_size
-        if cls.__base__._shape_ is None:
+        if cls.__base__._typeinfo_ is None:
             host.give_size(cls, size)
-        cls._shape_ = Shape(size, size, host.structure_at, length=1, pointers=True)
+        cls._typeinfo_ = Shape(size, size, host.structure_at, length=1, pointers=True)
 
 
 def check_argtypes(value: Any, name: str = "argtypes") -> tuple[Any, ...] | None:
@@ -74,7 +74,7 @@ def check_argtypes(value: Any, name: str = "argtypes") -> tuple[Any, ...] | None
 
 def check_restype(value: Any, name: str = "restype") -> None:
     """Refuse what cannot be a result type."""
-    if value is not None and getattr(value, "_shape_", None) is None and not callable(value):
+    if value is not None and getattr(value, "_typeinfo_", None) is None and not callable(value):
         raise TypeError(f"{name} must be a type, a callable, or None")
 
 
@@ -159,9 +159,8 @@ class FunctionData(CData):
 
     @argtypes.setter
     def argtypes(self, value: Any) -> None:
-        checked = check_argtypes(value)
-        self._own_argtypes = value if checked is not None and isinstance(value, tuple) else checked
-        self._plan = None
+        check_argtypes(value)
+        self._own_argtypes, self._plan = value, None
 
     @argtypes.deleter
     def argtypes(self) -> None:
@@ -230,6 +229,9 @@ class FunctionData(CData):
                     return record[plan.result.field]
                 raise imbalance(plan.name, record[5], plan.popped)
         this, inside = self._this(arguments)
+        if self._paramflags is None and self._errcheck is None:
+            plan.check_count(inside)
+            return plan.call(self, this, inside)
         bound = parameters.bind(self._paramflags, plan.argtypes, inside, named, len(arguments) - len(inside))
         plan.check_count(bound.arguments)
         return self._checked(plan.call(self, this, bound.arguments), bound)
@@ -254,7 +256,7 @@ class FunctionData(CData):
         if not arguments:
             raise ValueError("native com method call without 'this' parameter")
         this = arguments[0]
-        if not (isinstance(this, self._family_._Pointer) or getattr(type(this), "_shape_", None) is not None):
+        if not (isinstance(this, self._family_._Pointer) or getattr(type(this), "_typeinfo_", None) is not None):
             raise TypeError("Expected a COM this pointer as first argument")
         if not get_word(this):
             raise ValueError("NULL COM pointer access")
@@ -273,7 +275,7 @@ class Plan:
     def __init__(self, function: FunctionData) -> None:
         family = function._family_
         self.family = family
-        self.argtypes = function.argtypes
+        self.argtypes = check_argtypes(function.argtypes)
         self.restype = function.restype
         self.result = result(self.restype, family)
         self.check = getattr(self.restype, "_check_retval_", None)
@@ -282,7 +284,9 @@ class Plan:
         flags = function._flags_
         self.function_flags = flags
         self.cdecl = bool(flags & FUNCFLAG_CDECL)
-        self.flags = self.result.kind | _swap(flags)
+        self.swaps_last_error = bool(flags & FUNCFLAG_USE_LASTERROR)
+        self.swaps_errno = bool(flags & FUNCFLAG_USE_ERRNO)
+        self.flags = int(self.result.kind | _swap(flags))
         self.method = function._method
         self.iid = function._iid
         self.pack, self.size = self._packer()
@@ -301,19 +305,10 @@ class Plan:
     def _packer(self) -> tuple[Any, int]:
         """Packs a call's arguments at once, where all are plain numbers."""
         simple = self.family._SimpleCData
-        for kind in self.argtypes or ():
-            plain = isinstance(kind, DataType) and kind._shape_ is not None and kind.__base__ is simple  # type: ignore[attr-defined]
-            if (
-                not plain
-                or kind._shape_.code not in _NUMBERS
-                or "from_param" in vars(kind)
-                or "_swapped_" in vars(kind)
-            ):
-                return None, 0
-        if self.argtypes is None:
+        if self.argtypes is None or not all(_is_plain_number(kind, simple) for kind in self.argtypes):
             return None, 0
         width = self.family.pointer_size
-        letters = [codes.host_code(kind._shape_.code, width) for kind in self.argtypes]
+        letters = [codes.host_code(kind._typeinfo_.code, width) for kind in self.argtypes]
         if width == 4 and not {"b", "h"}.isdisjoint(letters):  # extended: nobody would see that they are too large
             return None, 0
         form = struct.Struct("<" + "".join(FORMS[width].get(letter, letter) for letter in letters))
@@ -352,8 +347,12 @@ class Plan:
         session = session or family.session()
         address = self._method_address(this) if this is not None else function._live_address()
         message, size = self._message(address, packed(words, family.pointer_size))
-        with family.twins.around([each.keep for each in words]):
+        if family.twins:
+            with family.twins.around([each.keep for each in words]):
+                record = session.exchange(message, self.name)
+        else:
             record = session.exchange(message, self.name)  # from here: recursion through callbacks counts every frame
+            family.twins.pull()  # those that a callback made
         self._settle(record, size)
         return self._value(record, memory, this)
 
@@ -378,15 +377,15 @@ class Plan:
 
     def _message(self, address: int, words: bytes) -> tuple[bytes, int]:
         """The request, and how many bytes of words it has."""
-        errors = lasterror.private() if self.flags & (Flag.SWAP_LAST_ERROR | Flag.SWAP_ERRNO) else (0, 0)
+        errors = lasterror.private() if self.swaps_last_error or self.swaps_errno else (0, 0)
         head = wire.REQUEST.pack(Op.CALL, self.flags, len(words), *errors, 0, address, 0, 0, 0)
         return head + words, len(words)
 
     def _settle(self, record: Any, size: int) -> None:
         """Keep the errors that a call left, and see that it took its words off the stack."""
-        if self.flags & Flag.SWAP_LAST_ERROR:
+        if self.swaps_last_error:
             lasterror.keep_last_error(record[1])
-        if self.flags & Flag.SWAP_ERRNO:
+        if self.swaps_errno:
             lasterror.set_errno(record[4])
         popped = 0 if self.cdecl or self.family.pointer_size == 8 else size
         if record[5] != popped:
@@ -410,7 +409,7 @@ def _is_plain_number(kind: Any, simple: Any) -> bool:
     if not isinstance(kind, DataType) or simple not in kind.__bases__:  # type: ignore[attr-defined]
         return False
     own = vars(kind)
-    return kind._shape_.code in _NUMBERS and "from_param" not in own and "_swapped_" not in own  # type: ignore[attr-defined]
+    return kind._typeinfo_.code in _NUMBERS and "from_param" not in own and "_swapped_" not in own  # type: ignore[attr-defined]
 
 
 def _swap(flags: int) -> Flag:

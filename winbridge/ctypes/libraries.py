@@ -48,7 +48,7 @@ PYDLL = "Not to be had: a DLL's functions run in another process, where this int
 def _no_pydll(self: Any, *arguments: Any, **named: Any) -> None:
     raise OSError(
         "PyDLL calls functions that use Python's C API in this very interpreter; a Windows DLL runs in another"
-        " process. Use CDLL, or winbridge.remote for Python code on Windows"
+        " process. Use CDLL"
     )
 
 

@@ -20,7 +20,7 @@ _STANDARD["q"], _STANDARD["Q"] = ctypes.c_longlong, ctypes.c_ulonglong
 
 def standard(kind: Any) -> Any:
     """The standard library's type for one of ours; anything else as it is."""
-    shape = getattr(kind, "_shape_", None)
+    shape = getattr(kind, "_typeinfo_", None)
     if shape is None:
         return kind
     if shape.code is not None:
@@ -60,7 +60,7 @@ class LocalFunction:
 
 
 def _passed(argument: Any) -> Any:
-    shape = getattr(argument, "_shape_", None)
+    shape = getattr(argument, "_typeinfo_", None)
     if shape is None:
         return argument
     if shape.code is not None and shape.code not in "zZP":
@@ -93,7 +93,7 @@ class LocalLibrary:
 
     def variable(self, kind: Any, name: str) -> Any:
         """The variable of that name: memory of this process."""
-        size = kind._shape_.size
+        size = kind._typeinfo_.size
         memory = (host.Bytes * size).in_dll(self._library, name)
         return foreign(kind, memory)
 

@@ -42,7 +42,7 @@ def _entry(item: Any) -> tuple[int, str | None, tuple[Any, ...]]:
 
 
 def _check_out(kind: Any, position: int) -> None:
-    shape = getattr(kind, "_shape_", None)
+    shape = getattr(kind, "_typeinfo_", None)
     pointer = shape is not None and (shape.item is not None or shape.code in ("z", "Z", "P"))
     if not pointer:
         raise TypeError(f"'out' parameter {position} must be a pointer type, not {kind.__name__}")
@@ -116,7 +116,7 @@ def _given(
 
 def _room(kind: Any) -> Any:
     """Memory for what an out parameter points to."""
-    shape = kind._shape_
+    shape = kind._typeinfo_
     if shape.item is None:
         raise TypeError(f"{kind.__name__} 'out' parameter must be passed as default value")
     return shape.item() if kind._points_ else kind()

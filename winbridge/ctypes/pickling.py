@@ -50,7 +50,7 @@ def reduced(cls: Any) -> Any:
     family = getattr(cls, "_family_", None)
     if family is None:
         return cls.__qualname__
-    shape = cls._shape_
+    shape = cls._typeinfo_
     if isinstance(cls, ArrayType) and shape is not None and family.array_type(shape.item, shape.length) is cls:
         return array, (shape.item, shape.length)
     if isinstance(cls, PointerType) and shape is not None and family.pointer_cache.get(shape.item) is cls:

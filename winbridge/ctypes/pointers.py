@@ -37,15 +37,15 @@ class PointerType(DataType, host.StructureType):  # type: ignore[misc]
         if item is not None and not isinstance(item, DataType):
             raise TypeError("_type_ must have storage info")
         size = cls._family_.pointer_size
-        if cls.__base__._shape_ is None:
+        if cls.__base__._typeinfo_ is None:
             host.give_size(cls, size)
-        cls._shape_ = Shape(size, size, host.structure_at, item=item, length=1, pointers=True)
+        cls._typeinfo_ = Shape(size, size, host.structure_at, item=item, length=1, pointers=True)
 
     def set_type(cls, item: Any) -> None:
         """Say what an incomplete pointer type points to."""
         if not isinstance(item, DataType):
             raise TypeError("_type_ must have storage info")
-        cls._shape_.item = item
+        cls._typeinfo_.item = item
         cls._type_ = item
 
 
@@ -59,7 +59,7 @@ class PointerData(CData):
             self.contents = target
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        if cls._shape_ is None or cls._shape_.item is None:
+        if cls._typeinfo_ is None or cls._typeinfo_.item is None:
             raise TypeError("Cannot create instance: has no _type_")
         return CData.__new__(cls)
 
@@ -73,7 +73,7 @@ class PointerData(CData):
 
     @contents.setter
     def contents(self, target: Any) -> None:
-        item = self._shape_.item
+        item = self._typeinfo_.item
         if item is None or not (isinstance(target, item) or _item_of(target) is item):
             expected = item.__name__ if item is not None else "???"
             raise TypeError(f"expected {expected} instead of {type(target).__name__}")
@@ -85,15 +85,15 @@ class PointerData(CData):
         if isinstance(index, slice):
             return self._several(index)
         position = _index(index)
-        item = self._shape_.item
+        item = self._typeinfo_.item
         window = _Window(self, position)
-        if item._shape_.load is not None:
-            return item._shape_.load(window, 0)
+        if item._typeinfo_.load is not None:
+            return item._typeinfo_.load(window, 0)
         return _inside(self, at_address(item, window._address_), position)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         position = _assigned_index(index)
-        keep(self, position, assign(_Window(self, position), self._shape_.item, 0, value))
+        keep(self, position, assign(_Window(self, position), self._typeinfo_.item, 0, value))
 
     def __delitem__(self, index: Any) -> None:
         _assigned_index(index)
@@ -108,7 +108,7 @@ class PointerData(CData):
         if index.stop is None:
             raise ValueError("slice stop is required")
         positions = range(_index(index.start or 0), _index(index.stop), step)
-        code = self._shape_.item._shape_.code
+        code = self._typeinfo_.item._typeinfo_.code
         if code in ("c", "u"):
             return _text(self, positions, code)
         return [self[position] for position in positions]
@@ -144,12 +144,12 @@ def _assigned_index(index: Any) -> int:
 
 
 def _item_of(target: Any) -> Any:
-    return target._shape_.item if isinstance(target, CData) and hasattr(target, "__len__") else None
+    return target._typeinfo_.item if isinstance(target, CData) and hasattr(target, "__len__") else None
 
 
 def _target(pointer: Any, address: int) -> Any:
     """The object at the address; in the memory of another Python object when such a one was assigned."""
-    item = pointer._shape_.item
+    item = pointer._typeinfo_.item
     known = pointer._kept.get("1") if pointer._b_base_ is None and type(pointer._kept) is dict else None
     if isinstance(known, CData) and known._foreign and known._address_ == address:
         obj = part(item, known, 0, 0)
@@ -175,7 +175,7 @@ class _Window:
         address = get_word(pointer)
         if not address:
             raise ValueError("NULL pointer access")
-        size = pointer._shape_.item._shape_.size
+        size = pointer._typeinfo_.item._typeinfo_.size
         self._family_ = pointer._family_
         self._address_ = address + index * size
         self._view = self._family_.heap.view(self._address_, size)

@@ -43,7 +43,7 @@ def result(restype: Any, family: Any) -> Result:
     """How a function of this ``restype`` returns."""
     if restype is None:
         return Result(Kind.NONE, lambda record, _: None)
-    shape = getattr(restype, "_shape_", None)
+    shape = getattr(restype, "_typeinfo_", None)
     if shape is None:  # any callable
         return Result(Kind.INT32, lambda record, _: restype(record[INTEGER]))
     if shape.code is not None:

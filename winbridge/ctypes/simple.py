@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from typing import Any
 
 from winbridge.ctypes import codes, host
@@ -41,13 +42,22 @@ class SimpleType(DataType, host.SimpleType):  # type: ignore[misc]
         cls = host.make(host.SimpleType, mcls, name, bases, {**space, "_type_": layout})
         cls._type_ = code
         swapped = space.get("_swapped_", False)
-        cls._shape_ = _shape(code, layout, family, cls.__base__ is family._SimpleCData, ">" if swapped else "<")
+        cls._typeinfo_ = _shape(code, layout, family, cls.__base__ is family._SimpleCData, ">" if swapped else "<")
         if code in SWAPPABLE and not swapped:
             twin = mcls(name + "_be", bases, {"_type_": code, "_swapped_": True, "__module__": cls.__module__})
             for each in (cls, twin):
                 each.__ctype_le__ = cls
                 each.__ctype_be__ = twin
         return cls
+
+    @property
+    def dtype(cls: Any) -> Any:
+        """For numpy, which takes a ``long`` for as wide as it is on this machine."""
+        numpy = sys.modules.get("numpy")
+        if numpy is None or cls._typeinfo_ is None or cls._typeinfo_.code not in ("l", "L"):
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute 'dtype'")
+        order = ">" if getattr(cls, "_swapped_", False) else "<"
+        return numpy.dtype(order + ("i4" if cls._typeinfo_.code == "l" else "u4"))
 
     def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
         type.__init__(cls, name, bases, space)
@@ -105,11 +115,11 @@ class SimpleData(CData):
     @property
     def value(self) -> Any:
         """current value"""
-        return self._shape_.value(self, 0)
+        return self._typeinfo_.value(self, 0)
 
     @value.setter
     def value(self, value: Any) -> None:
-        kept = self._shape_.store(self, 0, value)
+        kept = self._typeinfo_.store(self, 0, value)
         keep(self, 0, kept)
 
     @value.deleter
@@ -120,7 +130,7 @@ class SimpleData(CData):
         return any(bytes(self))
 
     def __ctypes_from_outparam__(self) -> Any:
-        return self.value if self._shape_.load is not None else self
+        return self.value if self._typeinfo_.load is not None else self
 
     def __repr__(self) -> str:
         cls = type(self)

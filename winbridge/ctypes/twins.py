@@ -84,11 +84,12 @@ class Twins:
     def __init__(self, heap: Heap) -> None:
         self._heap = heap
         self._living: dict[int, tuple[weakref.ref[Any], Twin]] = {}
+        self._gone: list[Twin] = []
         self._bytes = 0
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._living)
+        return len(self._living) + len(self._gone)
 
     def add(self, obj: Any, twin: Twin) -> Twin:
         """Keep the two sides equal as long as the object lives."""
@@ -99,8 +100,11 @@ class Twins:
         return twin
 
     def _drop(self, key: int, size: int) -> None:
-        if self._living.pop(key, None) is not None:
+        entry = self._living.pop(key, None)
+        if entry is not None:
             self._bytes -= size
+            if not entry[1].address:  # over memory of Windows: what was written here before it went is still due
+                self._gone.append(entry[1])
 
     def of(self, obj: Any) -> Twin | None:
         """An object's twin."""
@@ -147,13 +151,14 @@ class Twins:
         def obj_write(data: bytes) -> None:
             memory.write_windows(address, data)
 
+        twin.block = obj._block
         twin.pull()
         self.add(obj, twin)
 
     @contextlib.contextmanager
     def around(self, given: Iterable[Any]) -> Iterator[None]:
         """Around a call with these objects among its arguments."""
-        if not self._living:
+        if not self:
             yield
             self.pull(given)  # a callback may have made some
             return
@@ -175,10 +180,16 @@ class Twins:
 
     def push(self, given: Iterable[Any] = ()) -> None:
         """Show the DLLs what changed here."""
-        if self._living:
+        if self._living or self._gone:
             with self._lock:
+                self._push_gone()
                 for twin in self._affordable(given):
                     twin.push()
+
+    def _push_gone(self) -> None:
+        while self._gone:
+            with contextlib.suppress(WindowsFault):  # the memory may have gone with the object
+                self._gone.pop().push()
 
     def pull(self, given: Iterable[Any] = ()) -> None:
         """Take over what DLLs changed."""

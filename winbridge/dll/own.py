@@ -84,7 +84,7 @@ def check(prototype: Prototype, arch: str) -> None:
     """
     for kind in (*(prototype.argtypes or ()), prototype.restype):
         family = getattr(kind, "_family_", None)
-        if family is not None and family.arch != arch and (kind._shape_.code is None):
+        if family is not None and family.arch != arch and (kind._typeinfo_.code is None):
             raise PrototypeError(
                 f"{prototype.name} is {arch} and {kind.__name__} is a type for {family.arch}: take it from"
                 f" winbridge.CtypesSession(arch={arch!r}) or, in the whole program, set WINBRIDGE_ARCH={arch}"
