@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from ctypes import byref, c_char_p, c_double, c_int, c_void_p, create_string_buffer, create_unicode_buffer
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
-from winbridge import AgentStartError, Win32Session, Win64Session, load_dll
+from winbridge import AgentStartError, CtypesSession, Win32Session, Win64Session, load_dll
 from winbridge.ctypes import c_longlong  # 64 bits on both sides; the standard one is a long on Linux
 
 DLLS = Path(__file__).resolve().parent.parent / ".cache" / "dlls"
@@ -24,6 +25,7 @@ ROWS = [(n**6 - 2**58, n / 7, f"row {n}, {chr(0x3B1 + n % 24)}") for n in range(
 CREATE = "CREATE TABLE items (number INTEGER, ratio REAL, label TEXT)"
 INSERT = "INSERT INTO items VALUES (?, ?, ?)"
 SELECT = "SELECT number, ratio, label FROM items ORDER BY number"
+SQUARES = b"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n LIMIT 100) SELECT i, i*i AS square FROM n"
 SUMMARY = "SELECT count(*), max(ratio), upper(min(label)) FROM items WHERE number % 2"
 
 
@@ -125,6 +127,30 @@ def database(arch: str) -> None:
     windows.close()
 
 
+def drop_in(arch: str) -> None:
+    """The same DLL through ctypes as on Windows, in a session of its own: SQLite calls Python back for each row."""
+    with CtypesSession(arch=arch) as c:
+        sqlite, handle, rows = c.CDLL(str(DLLS / arch / "sqlite3.dll")), c.c_void_p(), []
+        texts = c.POINTER(c.c_char_p)
+
+        @c.CFUNCTYPE(c.c_int, c.c_void_p, c.c_int, texts, texts)
+        def each_row(_: object, count: int, values: Any, names: Any) -> int:
+            rows.append(dict(zip(names[:count], values[:count], strict=True)))
+            return 0
+
+        sqlite.sqlite3_initialize()
+        sqlite.sqlite3_open(b":memory:", c.byref(handle))
+        query = (
+            b"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n LIMIT 100) SELECT i, i*i AS square FROM n"
+        )
+        sqlite.sqlite3_exec(handle, query, each_row, None, None)
+        expect(f"the rows, {arch}", rows, [{b"i": b"%d" % i, b"square": b"%d" % i**2} for i in range(1, 101)])
+        sqlite.sqlite3_close(handle)
+        print(
+            f"ctypes    {arch}, pointers of {c.sizeof(c.c_void_p)} bytes: sqlite3_exec called Python {len(rows)} times"
+        )
+
+
 def side_by_side() -> None:
     processes = {}
     for arch in ("win64", "win32"):
@@ -193,6 +219,7 @@ def main() -> None:
     system_dlls()
     for arch in archs:
         database(arch)
+        drop_in(arch)
     if len(archs) == 2:
         side_by_side()
     survived_fault()

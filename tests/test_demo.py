@@ -36,7 +36,7 @@ def test_everything_is_shown_for_both_architectures() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "msvcrt    the answer is 42, and pi is about 3.1416" in done.stdout
     assert "access violation reading 0x0000000000000010" in done.stdout
-    for kind in ("session", "sqlite3", "both", "speed"):
+    for kind in ("session", "sqlite3", "ctypes", "both", "speed"):
         assert [arch for line in lines(done.stdout, kind) for arch in ("win64", "win32") if arch in line] == [
             "win64",
             "win32",

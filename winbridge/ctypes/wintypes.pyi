@@ -1,0 +1,1 @@
+from ctypes.wintypes import *
