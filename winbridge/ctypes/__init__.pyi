@@ -1,5 +1,5 @@
+# ruff: noqa: F403 - all names of the standard module
 # What type checkers see: the names of the standard ctypes, and those that it has on Windows only.
-from collections.abc import Callable
 from ctypes import *
 from ctypes import CDLL as CDLL
 from ctypes import LibraryLoader, _FuncPointer

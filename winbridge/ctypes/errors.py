@@ -8,7 +8,6 @@ from typing import Any
 
 from winbridge.core.modules import WindowsError
 from winbridge.core.session import SessionEngine
-from winbridge.ctypes.pointers import get_word
 from winbridge.ctypes.strings import narrow
 
 FORMAT_FLAGS = 0x1000 | 0x200
@@ -147,8 +146,3 @@ class _WithCode(OSError):  # noqa: N818 - never seen under this name
 
     def __reduce__(self) -> Any:
         return windows_error, (self.winerror, self.strerror)
-
-
-def com_pointer(this: Any) -> int:
-    """The address of a COM object."""
-    return get_word(this)

@@ -12,7 +12,7 @@ from winbridge.core.wire import Flag, Op
 from winbridge.ctypes import codes, host, parameters
 from winbridge.ctypes.callback import Callback
 from winbridge.ctypes.conversion import FORMS, Word, packed, word
-from winbridge.ctypes.data import CData, DataType, keep, new
+from winbridge.ctypes.data import CData, DataType, new
 from winbridge.ctypes.pointers import get_word, set_word
 from winbridge.ctypes.results import result
 from winbridge.ctypes.shape import Shape
@@ -415,8 +415,3 @@ def _is_plain_number(kind: Any, simple: Any) -> bool:
 def _swap(flags: int) -> Flag:
     last_error = Flag.SWAP_LAST_ERROR if flags & FUNCFLAG_USE_LASTERROR else Flag(0)
     return last_error | (Flag.SWAP_ERRNO if flags & FUNCFLAG_USE_ERRNO else Flag(0))
-
-
-def keep_target(function: FunctionData, target: Any) -> None:
-    """Keep what a function pointer was cast from."""
-    keep(function, 0, target)

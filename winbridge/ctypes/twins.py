@@ -31,6 +31,8 @@ class Twin:
         read: gives the bytes that DLLs see.
         write: overwrites them.
         readonly: nothing is ever written here.
+        block: memory of the heap that one side lies in; it is kept.
+        address: where DLLs see a copy; 0 where they have the original.
     """
 
     def __init__(
@@ -38,11 +40,14 @@ class Twin:
         here: memoryview,
         read: Callable[[], bytes],
         write: Callable[[bytes], None],
+        *,
+        block: Block,
+        address: int = 0,
         readonly: bool = False,
     ) -> None:
         self.here = here
-        self.address = 0
-        self.block: Block | None = None
+        self.address = address
+        self._block = block
         self._read = read
         self._write = write
         self._readonly = readonly
@@ -50,9 +55,10 @@ class Twin:
 
     def push(self) -> None:
         """Show the DLLs what changed here."""
-        if self.here != self._common:
-            self._common = bytes(self.here)
-            self._write(self._common)
+        now = bytes(self.here)  # comparing bytes is fast, comparing a memoryview is not
+        if now != self._common:
+            self._common = now
+            self._write(now)
 
     def pull(self) -> None:
         """Take over what DLLs changed."""
@@ -69,9 +75,11 @@ def in_heap(here: memoryview, heap: Heap, readonly: bool = False) -> Twin:
     """The twin of this process's memory in the heap."""
     block = heap.allocate(len(here))
     block.view[:] = here
-    twin = Twin(here, lambda: bytes(block.view), lambda data: block.view.__setitem__(slice(None), data), readonly)
-    twin.block, twin.address = block, block.address
-    return twin
+
+    def write(data: bytes) -> None:
+        block.view[:] = data
+
+    return Twin(here, lambda: bytes(block.view), write, block=block, address=block.address, readonly=readonly)
 
 
 class Twins:
@@ -142,16 +150,13 @@ class Twins:
 
     def of_windows(self, obj: Any, here: memoryview) -> None:
         """The copy, for its buffer, of an object over memory that Windows made."""
-        twin = Twin(here, lambda: obj_read(), lambda data: obj_write(data))
         address, memory, size = obj._address_, obj._family_.memory, len(here)
-
-        def obj_read() -> bytes:
-            return memory.read_windows(address, size)  # type: ignore[no-any-return]
-
-        def obj_write(data: bytes) -> None:
-            memory.write_windows(address, data)
-
-        twin.block = obj._block
+        twin = Twin(
+            here,
+            lambda: memory.read_windows(address, size),
+            lambda data: memory.write_windows(address, data),
+            block=obj._block,
+        )
         twin.pull()
         self.add(obj, twin)
 
