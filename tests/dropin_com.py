@@ -8,14 +8,17 @@ import os
 import tempfile
 import threading
 
-from tests.dropin_registry import case, outcome
+from tests.dropin_registry import case, outcome, prototyped
 
 CLSID_SHELL_LINK = "{00021401-0000-0000-C000-000000000046}"
 IID_SHELL_LINK = "{000214F9-0000-0000-C000-000000000046}"
 IID_PERSIST_FILE = "{0000010B-0000-0000-C000-000000000046}"
 IID_UNKNOWN = "{00000000-0000-0000-C000-000000000046}"
 IID_NOTHING = "{12345678-1234-1234-1234-123456789ABC}"
+IID_SUPPORT_ERROR_INFO = "{DF0B3D60-548F-101B-8E65-08002B2BD119}"
+IID_ERROR_INFO = "{1CF2B120-547D-101B-8E65-08002B2BD119}"
 APARTMENT = 2
+NOT_IMPLEMENTED, NO_INTERFACE, EXCEPTION = -2147467263, -2147467262, -2147352567
 
 
 def guid(c, text):
@@ -312,3 +315,128 @@ def identities_of_types(c, dll):
     c.windll.ole32.CoTaskMemFree(room)
     same = c.windll.ole32.IsEqualGUID(c.byref(one), c.byref(guid(c, CLSID_SHELL_LINK)))
     return [length, text.value, again, same, bytes(one).hex(), outcome(ole32.CLSIDFromString, "no guid", c.byref(one))]
+
+
+def com_object(c, *methods):
+    """A pointer to a COM object, which it keeps: each method is a Python function that takes so many words."""
+    functions = [c.WINFUNCTYPE(c.c_long, *[c.c_void_p] * words)(method) for words, method in methods]
+    table = (c.c_void_p * len(functions))(*[c.cast(function, c.c_void_p) for function in functions])
+    pointer = c.pointer(c.c_void_p(c.addressof(table)))
+    pointer.parts = functions, table
+    return pointer
+
+
+def told_by_failing(c, set_error_info, supported=0, queried=0):
+    """What the error of a failing method tells, and which methods were called to make it."""
+    calls, given = [], guid(c, IID_NOTHING)
+
+    def answer(name, value=0):
+        calls.append(name)
+        return value
+
+    def query(this, iid, out):
+        calls.append(["query", bytes(guid(c, IID_SUPPORT_ERROR_INFO)) == c.string_at(iid, 16)])
+        c.c_void_p.from_address(out).value = c.addressof(support.contents)
+        return queried
+
+    def supports(this, iid):
+        calls.append(["supports", this == c.addressof(support.contents), c.string_at(iid, 16) == bytes(given)])
+        return supported
+
+    def fail(this):
+        set_error_info(answer)
+        return EXCEPTION
+
+    references = [(1, lambda this: answer("add", 2)), (1, lambda this: answer("release", 1))]
+    support = com_object(c, (3, query), *references, (2, supports))
+    pointer = com_object(c, (3, query), *references, (1, fail))
+    initialized(c)
+    c.windll.oleaut32.SetErrorInfo(0, None)
+    try:
+        c.WINFUNCTYPE(c.HRESULT)(3, "Fail", (), given)(pointer)
+    except Exception as error:
+        left = c.windll.oleaut32.GetErrorInfo(0, c.byref(unknown(c)))
+        return [type(error).__name__, error.args, error.details == error.args[2], calls, left]
+
+
+def windows_error_info(c, **values):
+    """Leave an error object of Windows' own with these values, by the names of the methods that set them."""
+    info, error = unknown(c), unknown(c)
+    c.oledll.oleaut32.CreateErrorInfo(c.byref(info))
+    kinds = c.c_void_p, c.c_wchar_p, c.c_wchar_p, c.c_wchar_p, c.c_ulong
+    for index, name in enumerate(("SetGUID", "SetSource", "SetDescription", "SetHelpFile", "SetHelpContext"), 3):
+        if name in values:
+            c.WINFUNCTYPE(c.HRESULT, kinds[index - 3])(index, name)(info, values[name])
+    query = c.WINFUNCTYPE(c.HRESULT, c.c_void_p, c.c_void_p)(0, "QueryInterface")
+    query(info, c.byref(guid(c, IID_ERROR_INFO)), c.byref(error))
+    c.oledll.oleaut32.SetErrorInfo(0, error)
+    release(c, error)
+    release(c, info)
+
+
+def described(c):
+    known = guid(c, IID_NOTHING)
+    c.oledll.ole32.CLSIDFromProgID("Scripting.FileSystemObject", c.byref(known))
+    texts = {"SetDescription": "what failed \u20ac", "SetSource": "Ours.Object", "SetHelpFile": "C:\\ours.chm"}
+    windows_error_info(c, **texts, SetGUID=c.addressof(known), SetHelpContext=77)
+
+
+@case
+def com_error_with_all_details(c, dll):
+    return told_by_failing(c, lambda answer: described(c))
+
+
+@case
+def com_error_with_some_details(c, dll):
+    nobody = guid(c, IID_NOTHING)
+    few = {"SetGUID": c.addressof(nobody), "SetDescription": "", "SetHelpContext": 0xFFFFFFFE}
+    return told_by_failing(c, lambda answer: windows_error_info(c, **few))
+
+
+@case
+def com_error_that_is_not_described(c, dll):
+    return told_by_failing(c, lambda answer: None)
+
+
+@case
+def com_error_without_support(c, dll):
+    return told_by_failing(c, lambda answer: described(c), queried=NO_INTERFACE)
+
+
+@case
+def com_error_of_another_interface(c, dll):
+    return [told_by_failing(c, lambda answer: described(c), supported) for supported in (1, NOT_IMPLEMENTED)]
+
+
+@case
+def com_error_info_written_in_python(c, dll):
+    """The order in which it is asked, that it is released, and what remains where its methods fail."""
+
+    def texts(answer, name, value):
+        def give(this, out):
+            c.c_void_p.from_address(out).value = allocate(c.create_unicode_buffer(value), len(value))
+            return answer(name)
+
+        return 2, give
+
+    def leave(answer):
+        def query(this, iid, out):
+            c.c_void_p.from_address(out).value = this
+            return answer("query of the error")
+
+        methods = [
+            (3, query),
+            (1, lambda this: answer("add to the error", 2)),
+            (1, lambda this: answer("release of the error", 1)),
+            (2, lambda this, out: answer("guid", NOT_IMPLEMENTED)),
+            texts(answer, "source", "of Python"),
+            texts(answer, "description", "up to\0the zero"),
+            (2, lambda this, out: answer("help file", NOT_IMPLEMENTED)),
+            (2, lambda this, out: answer("help context", NOT_IMPLEMENTED)),
+        ]
+        kept.append(com_object(c, *methods))
+        c.oledll.oleaut32.SetErrorInfo(0, kept[0])
+
+    kept = []
+    allocate = prototyped(c.WinDLL("oleaut32").SysAllocStringLen, c.c_void_p, c.c_void_p, c.c_uint)
+    return told_by_failing(c, leave)

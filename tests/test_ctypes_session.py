@@ -313,3 +313,33 @@ def test_through_a_gateway(gateway, arch):
         assert list(numbers) == [1, 2, 3, 4, 5]
         with pytest.raises(OSError, match="access violation"):
             c.string_at(16)
+
+
+def test_numpy_arrays(c, arch):
+    """Where the program imports the drop-in itself, numpy has the standard ctypes."""
+    numpy = pytest.importorskip("numpy")
+    compare = c.CFUNCTYPE(c.c_int, c.POINTER(c.c_double), c.POINTER(c.c_double))
+    order = compare(lambda left, right: (left[0] > right[0]) - (left[0] < right[0]))
+    sort = c.cdll.msvcrt.qsort
+    numbers = numpy.array([3.0, 1.0, 2.0])
+    if arch == "win64":  # the standard cast() knows pointers of its own width only
+        sort(numbers.ctypes.data_as(c.POINTER(c.c_double)), c.c_size_t(3), c.c_size_t(8), order)
+        assert list(numbers) == [1, 2, 3]
+        numbers[:] = 9, 8, 7
+        sort(numbers.ctypes.data_as(c.c_void_p), c.c_size_t(3), c.c_size_t(8), order)
+        assert list(numbers) == [7, 8, 9]
+    numbers[:] = 6, 5, 4
+    sort.argtypes = [numpy.ctypeslib.ndpointer(dtype=float), c.c_size_t, c.c_size_t, compare]
+    sort(numbers, 3, 8, order)
+    assert list(numbers) == [4, 5, 6]
+    with pytest.raises(c.ArgumentError, match="not contiguous"):
+        sort(numpy.zeros((4, 4))[::2, ::2], 3, 8, order)
+    frozen = numpy.array([3.0, 1.0, 2.0])
+    frozen.flags.writeable = False
+    sort(frozen, 3, 8, order)
+    assert list(frozen) == [3, 1, 2]
+    shared = winbridge.shared_array(3, float, arch=arch)
+    shared[:] = 3, 1, 2
+    sort(shared, 3, 8, order)
+    assert list(shared) == [1, 2, 3]
+    assert list(numpy.frombuffer((c.c_short * 3)(1, 2, 3), numpy.int16)) == [1, 2, 3]

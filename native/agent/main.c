@@ -10,10 +10,12 @@
 static LONG WINAPI last_words(EXCEPTION_POINTERS *exception)
 {
     const EXCEPTION_RECORD *record = exception->ExceptionRecord;
-    char text[128];
+    const char *reason = record->ExceptionCode == CALLBACK_GONE
+                             ? " (a thread of a DLL called a callback whose Python object is gone: keep a reference to it)" : "";
+    char text[256];
     DWORD done;
-    int length = snprintf(text, sizeof text, "winbridge agent: unhandled exception %#lx at %p in thread %lu\n",
-                          record->ExceptionCode, record->ExceptionAddress, GetCurrentThreadId());
+    int length = snprintf(text, sizeof text, "winbridge agent: unhandled exception %#lx at %p in thread %lu%s\n",
+                          record->ExceptionCode, record->ExceptionAddress, GetCurrentThreadId(), reason);
     WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)length, &done, NULL);
     TerminateProcess(GetCurrentProcess(), record->ExceptionCode);
     return EXCEPTION_EXECUTE_HANDLER;

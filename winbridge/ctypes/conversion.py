@@ -235,6 +235,8 @@ def word(value: Any, position: int, family: Any) -> Word:
     if isinstance(value, int):
         return Word("I", _c_long(value))
     if isinstance(value, bytes | str):
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("embedded null character")
         return Word(family.word_code, family.constants.address(value), value)
     array = _array_behind(value)
     if array is not None:

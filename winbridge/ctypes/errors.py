@@ -8,6 +8,8 @@ from typing import Any
 
 from winbridge.core.modules import WindowsError
 from winbridge.core.session import SessionEngine
+from winbridge.ctypes.com import error_details
+from winbridge.ctypes.pointers import get_word
 from winbridge.ctypes.strings import narrow
 
 FORMAT_FLAGS = 0x1000 | 0x200
@@ -100,11 +102,12 @@ class Errors:
         text = self.format(code)
         return self.from_code(code, f"Windows Error {code:#x}" if text == NO_DESCRIPTION else text.rstrip(" ."))
 
-    def com_error(self, code: int, this: Any) -> COMError:
-        """The exception for a method that failed."""
+    def com_error(self, code: int, this: Any, iid: Any) -> COMError:
+        """The exception for a method of an interface that failed, with what the object tells of it."""
         signed = code - (1 << 32) if code >= 1 << 31 else code
+        details = error_details(self._family, get_word(this), iid)
         text = self.format(code)
-        return COMError(signed, None if text == NO_DESCRIPTION else text, (None, None, None, 0, None))
+        return COMError(signed, None if text == NO_DESCRIPTION else text, details)
 
 
 def windows_error(code: int, text: str) -> OSError:

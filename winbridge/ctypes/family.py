@@ -79,7 +79,7 @@ class Family:
         self.Array: Any = ArrayType("Array", (ArrayData, host.Array), root)
         self.Structure: Any = aggregates.StructureType("Structure", (aggregates.AggregateData, host.Structure), root)
         self.Union: Any = aggregates.UnionType("Union", (aggregates.UnionData, host.Structure), root)
-        self._Pointer: Any = PointerType("_Pointer", (PointerData, host.Structure), root)
+        self._Pointer: Any = PointerType("_Pointer", (PointerData, host.Simple), root)
         self.CFuncPtr: Any = FunctionType("CFuncPtr", (FunctionData, host.Structure), root)
         swapped = {"__module__": "ctypes._endian", "_swappedbytes_": None, "__slots__": ()}
         self.BigEndianStructure: Any = aggregates.SwappedStructureType("BigEndianStructure", (self.Structure,), swapped)

@@ -395,7 +395,8 @@ class Plan:
         code = record[2] & 0xFFFFFFFF
         if this is not None and self.iid is not None:
             if code & 0x80000000:
-                raise self.family.errors.com_error(code, this)
+                raise self.family.errors.com_error(code, this, self.iid)
+            return code  # whatever the prototype says
         elif self.function_flags & FUNCFLAG_HRESULT:
             if code & 0x80000000:
                 raise self.family.errors.from_hresult(code)

@@ -27,6 +27,11 @@ StructureType: Any = type(Structure)
 Bytes = ctypes.c_ubyte
 
 
+def address_code(pointer_size: int) -> str:
+    """The host's code for an address; on 64 bit its own ``cast`` takes such types."""
+    return "P" if pointer_size == 8 else "I"
+
+
 def make(meta: Any, mcls: Any, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> Any:
     """A class of ours, made and (from Python 3.13 on, which does this apart) laid out by a metaclass of the host."""
     cls = meta.__new__(mcls, name, bases, space)

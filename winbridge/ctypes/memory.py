@@ -80,7 +80,9 @@ class AddressSpace:
     def make_bstr(self, text: str) -> int:
         """Have Windows allocate a BSTR."""
         data = wide(text)
-        address: int = self._automation("SysAllocStringLen", self._family.constants.address(text), len(data) // 2)
+        block = self._heap.allocate(len(data) + 2)
+        block.view[: len(data)] = data
+        address: int = self._automation("SysAllocStringLen", block.address, len(data) // 2)
         if not address:
             raise MemoryError("SysAllocStringLen has no memory")
         return address

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from winbridge.ctypes import host
-from winbridge.ctypes.data import CData, DataType, assign, at_address, keep, kept_by, part, read, size_of, write
+from winbridge.ctypes.data import (
+    CData,
+    DataType,
+    assign,
+    at_address,
+    family_of,
+    keep,
+    kept_by,
+    part,
+    read,
+    size_of,
+    write,
+)
 from winbridge.ctypes.shape import Shape
 from winbridge.ctypes.strings import narrow
 
@@ -21,13 +33,26 @@ def set_word(obj: Any, address: int, offset: int = 0) -> None:
     write(obj, offset, (address & (1 << 8 * size) - 1).to_bytes(size, "little"))
 
 
-class PointerType(DataType, host.StructureType):  # type: ignore[misc]
-    """Makes pointer types from their ``_type_``."""
+class PointerType(DataType, host.SimpleType):  # type: ignore[misc]
+    """Makes pointer types from their ``_type_``.
+
+    For the host they are simple types that hold an address. So on 64 bit its own ``cast`` takes them, and numpy's
+    ``array.ctypes.data_as`` works where numpy uses the standard ctypes.
+    """
 
     _points_ = True
 
     def __new__(mcls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> Any:
-        return host.make(host.StructureType, mcls, name, bases, space)
+        family = space.get("_family_") or family_of(bases)
+        layout = host.address_code(family.pointer_size)
+        cls = host.make(host.SimpleType, mcls, name, bases, {**space, "_type_": layout})
+        if "from_param" in vars(cls) and "from_param" not in space:  # that of the host's c_void_p
+            del cls.from_param
+        if "_type_" in space:
+            cls._type_ = space["_type_"]
+        else:
+            del cls._type_
+        return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
         type.__init__(cls, name, bases, space)
@@ -37,9 +62,7 @@ class PointerType(DataType, host.StructureType):  # type: ignore[misc]
         if item is not None and not isinstance(item, DataType):
             raise TypeError("_type_ must have storage info")
         size = cls._family_.pointer_size
-        if cls.__base__._typeinfo_ is None:
-            host.give_size(cls, size)
-        cls._typeinfo_ = Shape(size, size, host.structure_at, item=item, length=1, pointers=True)
+        cls._typeinfo_ = Shape(size, size, host.simple_at, item=item, length=1, pointers=True)
 
     def set_type(cls, item: Any) -> None:
         """Say what an incomplete pointer type points to."""
@@ -62,6 +85,11 @@ class PointerData(CData):
         if cls._typeinfo_ is None or cls._typeinfo_.item is None:
             raise TypeError("Cannot create instance: has no _type_")
         return CData.__new__(cls)
+
+    @property
+    def value(self) -> Any:
+        """Not there: it would be the host's."""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute 'value'")
 
     @property
     def contents(self) -> Any:

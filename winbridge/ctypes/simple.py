@@ -39,7 +39,8 @@ class SimpleType(DataType, host.SimpleType):  # type: ignore[misc]
         code = _code(space, bases)
         family = family_of(bases)
         layout = codes.host_code(code, family.pointer_size)
-        cls = host.make(host.SimpleType, mcls, name, bases, {**space, "_type_": layout})
+        made_of = host.address_code(family.pointer_size) if code in codes.POINTERS else layout
+        cls = host.make(host.SimpleType, mcls, name, bases, {**space, "_type_": made_of})
         cls._type_ = code
         swapped = space.get("_swapped_", False)
         cls._typeinfo_ = _shape(code, layout, family, cls.__base__ is family._SimpleCData, ">" if swapped else "<")
