@@ -33,7 +33,19 @@ def never(*_: Any) -> Any:
 
 def namespace(arch: str) -> Any:
     """The names of ctypes for an architecture."""
-    return SimpleNamespace(**Api(Family(arch, never), never).names())
+    made.append(SimpleNamespace(**Api(Family(arch, never), never).names()))
+    return made[-1]
+
+
+made: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def families_go() -> Any:
+    """A family with arrays in its cache of pointers is never collected before Python 3.13, and these are large."""
+    yield
+    while made:
+        made.pop()._reset_cache()
 
 
 @pytest.fixture

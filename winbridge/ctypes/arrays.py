@@ -17,7 +17,9 @@ class ArrayType(DataType, host.ArrayType):  # type: ignore[misc]
         if ArrayData in bases:  # the root of a family's arrays
             return _abstract(mcls, name, bases, space)
         item, length = _declared(space, bases)
-        cls = host.make(host.ArrayType, mcls, name, bases, {**space, "_type_": item, "_length_": length})
+        made_of = host.plain(item, family_of(bases).pointer_size)
+        cls = host.make(host.ArrayType, mcls, name, bases, {**space, "_type_": made_of, "_length_": length})
+        cls._type_ = item
         inner = item._typeinfo_
         inner.final = True
         cls._typeinfo_ = Shape(

@@ -235,9 +235,24 @@ def word(value: Any, position: int, family: Any) -> Word:
     if isinstance(value, int):
         return Word("I", _c_long(value))
     if isinstance(value, bytes | str):
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError("embedded null character")
-        return Word(family.word_code, family.constants.address(value), value)
+        return _text_word(value, family)
+    found = _foreign_word(value, position, family)
+    if found is not None:
+        return found
+    inner = getattr(value, "_as_parameter_", _MISSING)
+    if inner is not _MISSING:
+        return word(inner, position, family)
+    raise TypeError(f"Don't know how to convert parameter {position}")
+
+
+def _text_word(value: bytes | str, family: Any) -> Word:
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("embedded null character")
+    return Word(family.word_code, family.constants.address(value), value)
+
+
+def _foreign_word(value: Any, position: int, family: Any) -> Word | None:
+    """How objects of numpy and of the standard ctypes are passed; None for others."""
     array = _array_behind(value)
     if array is not None:
         return Word(family.word_code, family.twins.of_array(array), array)
@@ -246,10 +261,7 @@ def word(value: Any, position: int, family: Any) -> Word:
         return Word(family.word_code, family.twins.of_standard(memory), memory)
     if isinstance(value, host.Simple):
         return word(family.own(type(value))(value.value), position, family)
-    inner = getattr(value, "_as_parameter_", _MISSING)
-    if inner is not _MISSING:
-        return word(inner, position, family)
-    raise TypeError(f"Don't know how to convert parameter {position}")
+    return None
 
 
 def standard_memory(value: Any) -> Any:

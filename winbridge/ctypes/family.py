@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import weakref
 from collections.abc import Callable
 from threading import get_ident
 from typing import Any
@@ -66,7 +67,7 @@ class Family:
         self.twins = Twins(self.heap)
         self.addresses = Addresses(self)
         self.errors = Errors(self)
-        self._arrays: dict[tuple[Any, int], Any] = {}
+        self._arrays: weakref.WeakValueDictionary[tuple[Any, int], Any] = weakref.WeakValueDictionary()
         self.pointer_cache: dict[Any, Any] = {}
         self.module = module
         self._make_roots()

@@ -397,7 +397,7 @@ class Plan:
             if code & 0x80000000:
                 raise self.family.errors.com_error(code, this, self.iid)
             return code  # whatever the prototype says
-        elif self.function_flags & FUNCFLAG_HRESULT:
+        if self.function_flags & FUNCFLAG_HRESULT:
             if code & 0x80000000:
                 raise self.family.errors.from_hresult(code)
             return record[2]

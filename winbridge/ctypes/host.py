@@ -12,6 +12,8 @@ import ctypes
 import sys
 from typing import Any
 
+from winbridge.ctypes import codes
+
 __all__ = ["Array", "ArrayType", "Bytes", "Fields", "Reference", "Simple", "SimpleType", "Structure", "StructureType"]
 
 Simple: Any = ctypes._SimpleCData
@@ -25,6 +27,29 @@ ArrayType: Any = type(Array)
 StructureType: Any = type(Structure)
 
 Bytes = ctypes.c_ubyte
+
+
+_PLAIN = {
+    "b": ctypes.c_byte, "B": ctypes.c_ubyte, "h": ctypes.c_short, "H": ctypes.c_ushort, "i": ctypes.c_int,
+    "I": ctypes.c_uint, "q": ctypes.c_longlong, "Q": ctypes.c_ulonglong, "f": ctypes.c_float, "d": ctypes.c_double,
+    "c": ctypes.c_char, "P": ctypes.c_void_p,
+}  # fmt: skip
+
+
+def plain(item: Any, pointer_size: int) -> Any:
+    """A type of the host alone that lies in memory as one of ours; ours itself for structures.
+
+    What an array of the host consists of is not seen by the garbage collector (CPython before 3.13): were it
+    ours, a family of types would never go.
+    """
+    shape = item._typeinfo_
+    if shape.code is not None:
+        addresses = shape.code in codes.POINTERS
+        return _PLAIN[address_code(pointer_size) if addresses else codes.host_code(shape.code, pointer_size)]
+    if issubclass(item, Array):
+        inner = plain(shape.item, pointer_size)
+        return item if inner is shape.item else inner * shape.length
+    return item
 
 
 def address_code(pointer_size: int) -> str:
