@@ -46,7 +46,11 @@ class Api:
         self._libraries = Libraries(family, load)
 
     def names(self) -> dict[str, Any]:
-        """The namespace."""
+        """The namespace, the same each time."""
+        return self._names
+
+    @functools.cached_property
+    def _names(self) -> dict[str, Any]:
         family, libraries = self.family, self._libraries
         simple = dict(family.simple)
         simple.update(_other_names(simple, family.pointer_size))
@@ -61,7 +65,7 @@ class Api:
             "HRESULT": libraries.HRESULT, "LibraryLoader": libraries.LibraryLoader,
             "cdll": libraries.LibraryLoader(libraries.CDLL), "windll": libraries.LibraryLoader(libraries.WinDLL),
             "oledll": libraries.LibraryLoader(libraries.OleDLL), "pydll": libraries.LibraryLoader(libraries.PyDLL),
-            "pythonapi": LocalLibrary(family, ctypes.pythonapi), "PYFUNCTYPE": ctypes.PYFUNCTYPE,
+            "pythonapi": LocalLibrary(ctypes.pythonapi), "PYFUNCTYPE": ctypes.PYFUNCTYPE,
             "DEFAULT_MODE": 0, "RTLD_GLOBAL": 0, "RTLD_LOCAL": 0, "__version__": VERSION,
             "_FUNCFLAG_STDCALL": FUNCFLAG_STDCALL, "_FUNCFLAG_CDECL": FUNCFLAG_CDECL,
             "_FUNCFLAG_PYTHONAPI": FUNCFLAG_PYTHONAPI, "_FUNCFLAG_USE_ERRNO": FUNCFLAG_USE_ERRNO,
@@ -265,8 +269,7 @@ class Api:
 
     def GetLastError(self) -> int:
         """The Windows last error of this thread, as the last call left it."""
-        code = self.family.call_system("kernel32", "GetLastError") & 0xFFFFFFFF
-        return code - (1 << 32) if code >= 1 << 31 else code
+        return lasterror.signed(self.family.call_system("kernel32", "GetLastError") & 0xFFFFFFFF)
 
     def FormatError(self, code: int | None = None) -> str:
         """Windows' words for an error code; for the last error without one."""

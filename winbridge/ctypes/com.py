@@ -7,6 +7,7 @@ their methods are those of Microsoft Learn (ISupportErrorInfo, IErrorInfo).
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from winbridge.core import wire
@@ -105,25 +106,26 @@ def _block(family: Any, data: bytes) -> Block:
 
 
 def _text(family: Any, info: Interface, index: int, name: str) -> str | None:
-    """What a method gives as a BSTR, which is freed; up to the first zero, as ctypes takes it."""
-    memory, out = family.memory, family.heap.allocate(family.pointer_size)
-    info.call(index, name, out.address)
-    address = memory.word(out.address)
-    if not address:
-        return None
-    try:
-        return memory.wide_string(address)  # type: ignore[no-any-return]
-    finally:
-        memory.free_bstr(address)
+    """What a method gives as a BSTR; up to the first zero, as ctypes takes it."""
+    return _taken(family, lambda out: info.call(index, name, out), family.memory.free_bstr)
 
 
 def _prog_id(family: Any, guid: Block) -> str | None:
+    return _taken(
+        family,
+        lambda out: family.call_system("ole32", "ProgIDFromCLSID", guid.address, out),
+        lambda address: family.call_system("ole32", "CoTaskMemFree", address),
+    )
+
+
+def _taken(family: Any, give: Callable[[int], Any], free: Callable[[int], Any]) -> str | None:
+    """The text whose address a function stores where it is told, and which is freed then."""
     memory, out = family.memory, family.heap.allocate(family.pointer_size)
-    family.call_system("ole32", "ProgIDFromCLSID", guid.address, out.address)
+    give(out.address)
     address = memory.word(out.address)
     if not address:
         return None
     try:
         return memory.wide_string(address)  # type: ignore[no-any-return]
     finally:
-        family.call_system("ole32", "CoTaskMemFree", address)
+        free(address)

@@ -11,6 +11,7 @@ from winbridge.core.session import SessionEngine
 from winbridge.ctypes.com import error_details
 from winbridge.ctypes.pointers import get_word
 from winbridge.ctypes.strings import narrow
+from winbridge.dll.lasterror import signed
 
 FORMAT_FLAGS = 0x1000 | 0x200
 """FORMAT_MESSAGE_FROM_SYSTEM and _IGNORE_INSERTS (Microsoft Learn, FormatMessageW)."""
@@ -93,8 +94,7 @@ class Errors:
         """The exception for an error code, as ``ctypes.WinError`` makes it."""
         code = code & 0xFFFFFFFF
         text = self.format(code) if text is None else text
-        signed = code - (1 << 32) if code >= 1 << 31 else code
-        return windows_error(signed, text)
+        return windows_error(signed(code), text)
 
     def from_hresult(self, code: int) -> OSError:
         """The exception for an HRESULT, as Python makes it from an error code (CPython, Python/errors.c)."""
@@ -104,10 +104,9 @@ class Errors:
 
     def com_error(self, code: int, this: Any, iid: Any) -> COMError:
         """The exception for a method of an interface that failed, with what the object tells of it."""
-        signed = code - (1 << 32) if code >= 1 << 31 else code
         details = error_details(self._family, get_word(this), iid)
         text = self.format(code)
-        return COMError(signed, None if text == NO_DESCRIPTION else text, details)
+        return COMError(signed(code), None if text == NO_DESCRIPTION else text, details)
 
 
 def windows_error(code: int, text: str) -> OSError:

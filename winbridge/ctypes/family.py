@@ -38,6 +38,9 @@ SIMPLE = {
 """The classes that ctypes defines on Windows; the other names are other names for these."""
 
 
+MODULE = "ctypes"
+"""What the classes say that they are defined in."""
+
 _WINDOWS = {"i": "l", "I": "L", "g": "d"}
 """On Windows int is a long, and long double a double."""
 
@@ -48,13 +51,12 @@ class Family:
     Args:
         arch: ``win64`` or ``win32``.
         find: gives the session for a use of it in this thread.
-        module: what the classes say that they are defined in.
     """
 
     ArgumentError = ctypes.ArgumentError
     function_meta = FunctionType
 
-    def __init__(self, arch: str, find: Callable[[], SessionEngine], module: str = "ctypes") -> None:
+    def __init__(self, arch: str, find: Callable[[], SessionEngine]) -> None:
         self.arch = arch
         self.pointer_size = POINTER_SIZES[arch]
         self.word_code = "Q" if self.pointer_size == 8 else "I"
@@ -69,7 +71,6 @@ class Family:
         self.errors = Errors(self)
         self._arrays: weakref.WeakValueDictionary[tuple[Any, int], Any] = weakref.WeakValueDictionary()
         self.pointer_cache: dict[Any, Any] = {}
-        self.module = module
         self._make_roots()
         self.simple = {name: self._simple(name, code) for name, code in SIMPLE.items()}
         self.reset_pointers()
@@ -87,7 +88,7 @@ class Family:
         self.BigEndianUnion: Any = aggregates.SwappedUnionType("BigEndianUnion", (self.Union,), dict(swapped))
 
     def _simple(self, name: str, code: str) -> Any:
-        space: dict[str, Any] = {"_type_": code, "__module__": self.module}
+        space: dict[str, Any] = {"_type_": code, "__module__": MODULE}
         if code in "zZP":
             space["__repr__"] = _pointer_repr
         if code == "O":
@@ -203,12 +204,12 @@ class Family:
         if item is None:
             return self.simple["c_void_p"]
         if isinstance(item, str):  # an incomplete type: SetPointerType completes it
-            made = PointerType(f"LP_{item}", (self._Pointer,), {"__module__": self.module})
+            made = PointerType(f"LP_{item}", (self._Pointer,), {"__module__": MODULE})
             self.pointer_cache[id(made)] = made
             return made
         if getattr(item, "_family_", None) is None:
             raise TypeError("must have a ctypes type")
-        return PointerType(f"LP_{item.__name__}", (self._Pointer,), {"_type_": item, "__module__": self.module})
+        return PointerType(f"LP_{item.__name__}", (self._Pointer,), {"_type_": item, "__module__": MODULE})
 
 
 def _pointer_repr(self: Any) -> str:

@@ -17,7 +17,7 @@ from winbridge.ctypes.pointers import get_word, set_word
 from winbridge.ctypes.results import result
 from winbridge.ctypes.shape import Shape
 from winbridge.dll import lasterror, memsync
-from winbridge.dll.stack import imbalance
+from winbridge.dll.stack import LOADED_AS_CDECL, imbalance
 
 FUNCFLAG_STDCALL = 0
 FUNCFLAG_CDECL = 1
@@ -27,6 +27,7 @@ FUNCFLAG_USE_ERRNO = 8
 FUNCFLAG_USE_LASTERROR = 16
 
 MAX_ARGUMENTS = 1024
+REMEDY = f"use cdll, CDLL, or {LOADED_AS_CDECL}"
 _NUMBERS = "bBhHiIlLqQfd"
 _UNSET = object()
 
@@ -227,7 +228,7 @@ class FunctionData(CData):
                 record = session.exchange(message, plan.name)
                 if record[5] == plan.popped:
                     return record[plan.result.field]
-                raise imbalance(plan.name, record[5], plan.popped)
+                raise imbalance(plan.name, record[5], plan.popped, REMEDY)
         this, inside = self._this(arguments)
         if self._paramflags is None and self._errcheck is None:
             plan.check_count(inside)
@@ -389,7 +390,7 @@ class Plan:
             lasterror.set_errno(record[4])
         popped = 0 if self.cdecl or self.family.pointer_size == 8 else size
         if record[5] != popped:
-            raise imbalance(self.name, record[5], popped)
+            raise imbalance(self.name, record[5], popped, REMEDY)
 
     def _value(self, record: Any, memory: Any, this: Any) -> Any:
         code = record[2] & 0xFFFFFFFF

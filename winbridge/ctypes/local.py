@@ -72,12 +72,10 @@ class LocalLibrary:
     """A library of this interpreter.
 
     Args:
-        family: of the types.
         library: as the standard ctypes has it.
     """
 
-    def __init__(self, family: Any, library: Any) -> None:
-        self._family = family
+    def __init__(self, library: Any) -> None:
         self._library = library
         self._handle = library._handle
 

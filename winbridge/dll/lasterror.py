@@ -30,9 +30,14 @@ def set_last_error(value: int) -> int:
     return before
 
 
+def signed(code: int) -> int:
+    """An error code, a DWORD, as the C int that Python shows."""
+    return code - (1 << 32) if code >= 1 << 31 else code
+
+
 def keep_last_error(code: int) -> None:
     """Take over what a call left, a DWORD; ctypes keeps it as a C int."""
-    _here.last_error = code - (1 << 32) if code >= 1 << 31 else code
+    _here.last_error = signed(code)
 
 
 def get_errno() -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from winbridge.core.errors import PrototypeError
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Flag, Record
+from winbridge.dll.stack import imbalance
 
 if TYPE_CHECKING:
     SimpleData = ctypes._SimpleCData[Any]
@@ -123,8 +124,8 @@ class OwnPlan:
             self._function.argtypes = [AsIs if kind is None else family.own(kind) for kind in prototype.argtypes]
         self._plan = functions.Plan(self._function)
         self._twins = family.twins
+        self._remedy = functions.REMEDY
         self._session = session
-        self._imbalance = functions.imbalance
         self.words = self._plan
         self.popped = self._plan.popped
         self.field = self._plan.result.field
@@ -142,5 +143,4 @@ class OwnPlan:
 
     def imbalance(self, record: Record) -> ValueError:
         """What to raise when the callee took another number of bytes off the stack than it was given."""
-        error: ValueError = self._imbalance(self._plan.name, record[5], self.popped)
-        return error
+        return imbalance(self._plan.name, record[5], self.popped, self._remedy)

@@ -20,6 +20,7 @@ from winbridge.dll.prototype import MAX_ARGUMENTS
 from winbridge.dll.reach import Reach
 from winbridge.dll.results import result
 from winbridge.dll.scalars import pointer_code
+from winbridge.dll.stack import imbalance
 
 _ERRORS_AT = 12
 _ERRORS = struct.Struct("<Ii")
@@ -154,19 +155,8 @@ class Plan:
         return record
 
     def imbalance(self, record: Record) -> ValueError:
-        """What to raise when the callee took another number of bytes off the stack than it was given.
-
-        The texts are those that ctypes documents.
-        """
-        name, difference = self.prototype.name, record[5] - self.popped
-        if difference > 0:
-            return ValueError(
-                f"Procedure probably called with not enough arguments ({difference} bytes missing): {name}"
-            )
-        hint = "" if record[5] else "; a cdecl function? then load_dll(..., convention='cdecl')"
-        return ValueError(
-            f"Procedure probably called with too many arguments ({-difference} bytes in excess): {name}{hint}"
-        )
+        """What to raise when the callee took another number of bytes off the stack than it was given."""
+        return imbalance(self.prototype.name, record[5], self.popped)
 
 
 def _word(code: str, width: int) -> str:
