@@ -258,6 +258,10 @@ def test_serve_gives_sessions_to_who_has_the_token() -> None:
                 winbridge.GatewaySession(url, token="wrong")
             with winbridge.GatewaySession(url, token=token) as session:
                 assert winbridge.load_dll("kernel32", session=session).MulDiv(6, 7, 1) == 42
+                with winbridge.CtypesSession(session=session) as c:  # its heap meets the gateway's own segments
+                    text = c.create_string_buffer(b"stressed")
+                    c.cdll.msvcrt._strrev(text)
+                    assert text.value == b"desserts"
         finally:
             server.terminate()
     assert server.returncode in (0, -signal.SIGTERM)

@@ -32,7 +32,16 @@ _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_
 _libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
-_next = {width: low for width, (low, _) in RANGES.items()}
+
+def _somewhere(low: int, high: int) -> int:
+    """A place in the lower half of a range, another in each process.
+
+    A session on a gateway has the gateway's segments beside copies of ours, at our addresses.
+    """
+    return low + int.from_bytes(os.urandom(4), "little") % ((high - low) // 2 // GRANULE) * GRANULE
+
+
+_next = {width: _somewhere(*bounds) for width, bounds in RANGES.items()}
 _lock = threading.Lock()
 os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
 
