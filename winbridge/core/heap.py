@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections import defaultdict, deque
 
 from winbridge.core.transport.segment import GRANULE, Segment
@@ -56,13 +57,13 @@ class Heap:
 
     Attributes:
         segments: all of it; only ever grows.
-        shared: whether the program holds memory of it by itself, so that any session may be given its address.
+        shared: blocks that the program holds by itself, so that any session may be given their addresses.
     """
 
     def __init__(self, pointer_size: int) -> None:
         self.pointer_size = pointer_size
         self.segments: list[Segment] = []
-        self.shared = False
+        self.shared: weakref.WeakSet[Block] = weakref.WeakSet()
         self._bins: defaultdict[int, deque[tuple[int, memoryview]]] = defaultdict(deque)
         self._spans: list[tuple[int, int, memoryview]] = []
         self._current: Segment | None = None

@@ -38,8 +38,8 @@ def shared(kind: Any, arch: str = "win64") -> Any:
             " declare it with the types of winbridge.ctypes, whose objects always are"
         )
     home = heap(POINTER_SIZES[arch])
-    home.shared = True
     block = home.allocate(shape.size)
+    home.shared.add(block)
     made = kind.from_address(block.address)
     weakref.finalize(made, _release, block).atexit = False
     return made
