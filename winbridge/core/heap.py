@@ -111,7 +111,7 @@ class Heap:
         return Block(segment.address, size, segment.view, bin)
 
     def _grow(self, size: int) -> Segment:
-        segment = Segment(size, self.pointer_size)
+        segment = Segment(size, self.pointer_size, heap=True)
         self._spans.append((segment.address, segment.address + size, segment.view))
         self.segments.append(segment)  # last: whoever sees the new length finds the segment complete
         return segment

@@ -17,8 +17,9 @@ GRANULE = 65536
 """Windows maps files at multiples of this (SYSTEM_INFO.dwAllocationGranularity)."""
 
 # Where the two sides agree to map. 64 bit: far from anything that Linux or Wine place by
-# themselves. 32 bit: below 2 GiB, between a program's own images and Wine's DLLs.
-RANGES = {8: (0x2000_0000_0000, 0x3000_0000_0000), 4: (0x3000_0000, 0x6800_0000)}
+# themselves. 32 bit: below 2 GiB, between the stack that Wine reserves under 0x40000000 and its DLLs,
+# the lowest of which (zlib1) lies at 0x63080000.
+RANGES = {8: (0x2000_0000_0000, 0x3000_0000_0000), 4: (0x4100_0000, 0x6200_0000)}
 
 PROT_READ_WRITE = 3
 MAP_SHARED = 1
@@ -34,14 +35,25 @@ _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
 def _somewhere(low: int, high: int) -> int:
-    """A place in the lower half of a range, another in each process.
-
-    A session on a gateway has the gateway's segments beside copies of ours, at our addresses.
-    """
+    """A place in the lower half of a range, another in each process."""
     return low + int.from_bytes(os.urandom(4), "little") % ((high - low) // 2 // GRANULE) * GRANULE
 
 
-_next = {width: _somewhere(*bounds) for width, bounds in RANGES.items()}
+def _starts() -> dict[tuple[int, bool], int]:
+    """Where the search begins, by pointer size and use: the heap below the middle of a range, the rest above it.
+
+    A session on a gateway has the gateway's own channels beside copies of its clients' heaps, at the clients'
+    addresses.
+    """
+    starts = {}
+    for width, (low, high) in RANGES.items():
+        middle = (low + high) // 2 // GRANULE * GRANULE
+        starts[width, True] = _somewhere(low, middle)
+        starts[width, False] = _somewhere(middle, high)
+    return starts
+
+
+_next = _starts()
 _lock = threading.Lock()
 os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
 
@@ -51,13 +63,15 @@ def windows_path(descriptor: int) -> str:
     return f"\\\\?\\unix\\proc\\{os.getpid()}\\fd\\{descriptor}"
 
 
-def _candidates(size: int, pointer_size: int) -> list[int]:
+def _candidates(size: int, pointer_size: int, heap: bool) -> list[int]:
     """Addresses to try, from where the last search ended; each address is tried once a round."""
     low, high = RANGES[pointer_size]
     step = -(-size // GRANULE) * GRANULE
     with _lock:
-        start = _next[pointer_size] if _next[pointer_size] + step <= high else low
-        _next[pointer_size] = start + step
+        start = _next[pointer_size, heap]
+        if start + step > high:
+            start = low
+        _next[pointer_size, heap] = start + step
     count = min((high - low) // step, 4096)
     return [low + (start - low + index * step) % (high - low - step + GRANULE) for index in range(count)]
 
@@ -80,6 +94,7 @@ class Segment:
     Args:
         size: bytes, a multiple of GRANULE.
         pointer_size: 8 or 4: which side's range the address comes from.
+        heap: whether it is a part of the heap.
 
     Attributes:
         address: where it lies, here and in the agent.
@@ -89,19 +104,19 @@ class Segment:
         MemoryError: no address is free, or no memory.
     """
 
-    def __init__(self, size: int, pointer_size: int) -> None:
+    def __init__(self, size: int, pointer_size: int, heap: bool = False) -> None:
         self.size = size
         self.descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC)
         try:
             os.ftruncate(self.descriptor, size)
-            self.address = self._map(pointer_size)
+            self.address = self._map(pointer_size, heap)
         except BaseException:
             os.close(self.descriptor)
             raise
         self.view = memoryview((ctypes.c_ubyte * size).from_address(self.address)).cast("B")
 
-    def _map(self, pointer_size: int) -> int:
-        for address in _candidates(self.size, pointer_size):
+    def _map(self, pointer_size: int, heap: bool) -> int:
+        for address in _candidates(self.size, pointer_size, heap):
             found = _libc.mmap(
                 address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, self.descriptor, 0
             )
