@@ -227,7 +227,7 @@ def test_int_and_long_are_one(c, arch):
 
 
 def wintypes(c: Any) -> dict[str, Any]:
-    return executed("ctypes.wintypes", c, "wintypes")
+    return executed("ctypes.wintypes", c)
 
 
 @pytest.mark.wine

@@ -17,6 +17,7 @@ import pytest
 import winbridge
 from winbridge import ConfigError, CtypesSession, GatewaySession, SessionClosedError, Win64Session
 from winbridge.core.heap import Heap, heap
+from winbridge.ctypes.implicit import implicit
 
 pytestmark = pytest.mark.wine
 
@@ -223,7 +224,6 @@ def test_over_a_stream(arch):
 
 
 def test_types_and_objects_pickle(arch):
-    from winbridge.ctypes.implicit import implicit
 
     names = implicit(arch).names()
     for name in ("c_int", "c_char_p", "c_void_p", "c_size_t", "Structure", "py_object"):
@@ -232,8 +232,11 @@ def test_types_and_objects_pickle(arch):
     assert pickle.loads(pickle.dumps(numbers)) is numbers
     assert list(pickle.loads(pickle.dumps(numbers(1, 2, 3)))) == [1, 2, 3]
     assert pickle.loads(pickle.dumps(names["POINTER"](names["c_double"]))) is names["POINTER"](names["c_double"])
-    with CtypesSession(arch=arch) as c, pytest.raises(pickle.PicklingError, match="CtypesSession"):
-        pickle.dumps(c.c_int)
+    assert pickle.loads(pickle.dumps(implicit(arch).wintypes.RECT)) is implicit(arch).wintypes.RECT
+    with CtypesSession(arch=arch) as c:
+        for kind in (c.c_int, c.wintypes.RECT):
+            with pytest.raises(pickle.PicklingError, match="CtypesSession"):
+                pickle.dumps(kind)
 
 
 def test_heap_blocks_are_used_again():

@@ -9,6 +9,7 @@ import pytest
 
 import winbridge
 from winbridge import PrototypeError
+from winbridge.ctypes.implicit import implicit
 
 pytestmark = pytest.mark.wine
 
@@ -49,6 +50,14 @@ def test_structures_go_there_and_back(kernel32):
     assert kernel32.SystemTimeToFileTime(given, moment)
     assert kernel32.FileTimeToSystemTime(moment, found)
     assert (found.wYear, found.wMonth, found.wDay, found.wMilliseconds) == (2026, 11, 21, 250)
+
+
+def test_declared_functions_take_the_structures_of_wintypes(kernel32, arch):
+    """A program has them from winbridge.ctypes.wintypes, not from the declaration."""
+    time_type = kernel32.cdef(KERNEL32).types["TIME"]
+    moment, found = implicit(arch).wintypes.FILETIME(0xD53E8000, 0x019DB1DE), time_type()
+    assert kernel32.FileTimeToSystemTime(moment, found)
+    assert (found.wYear, found.wMonth, found.wDay, found.wHour) == (1970, 1, 1, 0)
 
 
 def test_declared_functions_pickle(kernel32):

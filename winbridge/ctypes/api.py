@@ -6,6 +6,7 @@ import ctypes
 import functools
 import operator
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from winbridge.core.errors import PrototypeError
@@ -24,12 +25,16 @@ from winbridge.ctypes.functions import (
 from winbridge.ctypes.libraries import Libraries
 from winbridge.ctypes.local import LocalLibrary
 from winbridge.ctypes.pointers import get_word, set_word
+from winbridge.ctypes.standard import executed
 from winbridge.ctypes.strings import narrow, wide
 from winbridge.dll import lasterror
 from winbridge.dll.layout import Layout, layout
 
 VERSION = "1.1.0"
 """Of ctypes, in all Pythons that winbridge runs on."""
+
+OWN = {"family", "names", "wintypes"}
+"""Attributes of an ``Api`` that are no names of ctypes."""
 
 
 class Api:
@@ -75,13 +80,18 @@ class Api:
             "get_errno": lasterror.get_errno, "set_errno": lasterror.set_errno,
             "get_last_error": lasterror.get_last_error, "set_last_error": lasterror.set_last_error,
         }  # fmt: skip
-        methods = (name for name in dir(self) if not name.startswith("_") and name not in ("family", "names"))
+        methods = (name for name in dir(self) if not name.startswith("_") and name not in OWN)
         found.update({name: getattr(self, name) for name in methods})
         found["CFUNCTYPE"], found["WINFUNCTYPE"] = _function(self.CFUNCTYPE), _function(self.WINFUNCTYPE)
         found["c_buffer"] = self.create_string_buffer
         found["_reset_cache"] = self._reset_cache
         found["_check_HRESULT"] = libraries.HRESULT._check_retval_
         return found
+
+    @functools.cached_property
+    def wintypes(self) -> SimpleNamespace:
+        """``ctypes.wintypes`` with the widths that its names have on Windows."""
+        return SimpleNamespace(**executed("ctypes.wintypes", SimpleNamespace(**self._names)))
 
     # Sizes and addresses.
 

@@ -26,6 +26,11 @@ def named(arch: str, name: str) -> Any:
     return _implicit(arch).names()[name]
 
 
+def wintype(arch: str, name: str) -> Any:
+    """A class of ctypes.wintypes for the implicit session."""
+    return getattr(_implicit(arch).wintypes, name)
+
+
 def array(item: Any, length: int) -> Any:
     """``item * length``"""
     return item * length
@@ -55,14 +60,14 @@ def reduced(cls: Any) -> Any:
         return array, (shape.item, shape.length)
     if isinstance(cls, PointerType) and shape is not None and family.pointer_cache.get(shape.item) is cls:
         return pointer, (shape.item,)
-    if cls.__module__ not in ("ctypes", "_ctypes", "ctypes._endian"):
+    if cls.__module__ not in ("ctypes", "_ctypes", "ctypes._endian", "ctypes.wintypes"):
         return cls.__qualname__
     if _implicit(family.arch).family is not family:
         raise pickle.PicklingError(f"{cls.__name__} belongs to a CtypesSession, which no other process has")
     if isinstance(cls, FunctionType) and shape is not None:
         maker = "CFUNCTYPE" if cls._flags_ & 1 else "WINFUNCTYPE"
         return prototype, (family.arch, maker, cls._restype_, cls._argtypes_)
-    return named, (family.arch, cls.__name__)
+    return (wintype if cls.__module__ == "ctypes.wintypes" else named), (family.arch, cls.__name__)
 
 
 for _kind in (

@@ -17,7 +17,6 @@ from winbridge.ctypes.family import Family
 from winbridge.ctypes.implicit import KINDS
 from winbridge.ctypes.loading import loader
 from winbridge.ctypes.search import DllDirectory, find
-from winbridge.ctypes.standard import executed
 
 
 class CtypesSession:
@@ -123,7 +122,7 @@ class CtypesSession:
     @functools.cached_property
     def wintypes(self) -> SimpleNamespace:
         """``ctypes.wintypes`` for this session."""
-        return SimpleNamespace(**executed("ctypes.wintypes", self, "ctypes.wintypes"))
+        return self._api.wintypes
 
     @functools.cached_property
     def util(self) -> SimpleNamespace:

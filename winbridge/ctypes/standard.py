@@ -9,13 +9,12 @@ from types import CodeType
 from typing import Any
 
 
-def executed(name: str, ctypes: Any, as_name: str) -> dict[str, Any]:
+def executed(name: str, ctypes: Any) -> dict[str, Any]:
     """What a module of the standard library defines when its ``import ctypes`` gives another module.
 
     Args:
         name: of the module.
         ctypes: what it imports under that name.
-        as_name: what its classes say that they are defined in.
 
     Returns:
         its names.
@@ -24,7 +23,7 @@ def executed(name: str, ctypes: Any, as_name: str) -> dict[str, Any]:
     def importing(module: str, *arguments: Any, **named: Any) -> Any:
         return ctypes if module == "ctypes" else builtins.__import__(module, *arguments, **named)
 
-    space = {"__name__": as_name, "__builtins__": {**vars(builtins), "__import__": importing}}
+    space = {"__name__": name, "__builtins__": {**vars(builtins), "__import__": importing}}
     exec(_code(name), space)
     return {key: value for key, value in space.items() if not key.startswith("__") and value is not ctypes}
 

@@ -1,6 +1,5 @@
 """``ctypes.wintypes`` with the widths that its names have on Windows."""
 
-import winbridge.ctypes as _ctypes
-from winbridge.ctypes.standard import executed as _executed
+from winbridge.ctypes import _api
 
-globals().update(_executed("ctypes.wintypes", _ctypes, __name__))
+globals().update(vars(_api.wintypes))

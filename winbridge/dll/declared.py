@@ -34,8 +34,6 @@ _namespaces: dict[str, Any] = {}
 def _types(arch: str) -> Any:
     """The names of ctypes with ``wintypes``; this package does not import the drop-in, which stands above it."""
     if arch not in _namespaces:
-        names = SimpleNamespace(**importlib.import_module("winbridge.ctypes.implicit").implicit(arch).names())
-        standard = importlib.import_module("winbridge.ctypes.standard")
-        names.wintypes = SimpleNamespace(**standard.executed("ctypes.wintypes", names, "ctypes.wintypes"))
-        _namespaces[arch] = names
+        api = importlib.import_module("winbridge.ctypes.implicit").implicit(arch)
+        _namespaces[arch] = SimpleNamespace(**api.names(), wintypes=api.wintypes)
     return _namespaces[arch]
