@@ -25,7 +25,7 @@ ALIGNMENT = 16
 SEGMENT = {8: 1 << 24, 4: 1 << 22}
 """Bytes of a segment for small blocks, by pointer size. Untouched pages take no memory."""
 
-_zeros = bytes(SMALL)
+_zeros = [bytes(size) for size in range(SMALL + 1)]
 
 
 class Block:
@@ -37,16 +37,17 @@ class Block:
         view: the bytes.
     """
 
-    __slots__ = ("__weakref__", "_bin", "address", "size", "view")
+    __slots__ = ("__weakref__", "_bin", "_room", "address", "size", "view")
 
-    def __init__(self, address: int, size: int, view: memoryview, bin: deque[tuple[int, memoryview]]) -> None:
+    def __init__(self, address: int, size: int, room: memoryview, bin: deque[tuple[int, memoryview]]) -> None:
         self.address = address
         self.size = size
-        self.view = view[:size]
+        self.view = room[:size]
+        self._room = room
         self._bin = bin
 
     def __del__(self) -> None:
-        self._bin.append((self.address, self.view))  # nothing else: a finaliser may run anywhere
+        self._bin.append((self.address, self._room))  # nothing else: a finaliser may run anywhere
 
 
 class Heap:
@@ -84,10 +85,10 @@ class Heap:
             address, view = bin.pop()
         except IndexError:
             address, view = self._carve(room)
-        else:
-            view = self._view(address, room)
-            view[:size] = _zeros[:size] if size <= SMALL else bytes(size)
-        return Block(address, size, view, bin)
+            return Block(address, size, view, bin)
+        block = Block(address, size, view, bin)
+        block.view[:] = _zeros[size] if size <= SMALL else bytes(size)
+        return block
 
     def _carve(self, room: int) -> tuple[int, memoryview]:
         with self._lock:
@@ -137,11 +138,6 @@ class Heap:
                 (segment.address, segment.view[: self._used] if segment is self._current else segment.view)
                 for segment in self.segments
             ]
-
-    def _view(self, address: int, size: int) -> memoryview:
-        found = self.view(address, size)
-        assert found is not None
-        return found
 
     def fork(self) -> None:
         """In a forked child: its objects are its own from here on."""

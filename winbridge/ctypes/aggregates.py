@@ -182,13 +182,13 @@ class AggregateData(CData):
         return _declared(type(self))
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        names = [field[0] for field in self._typeinfo_.fields]
-        if len(values) > len(names):
+        fields = self._typeinfo_.fields
+        if len(values) > len(fields):
             raise TypeError("too many initializers")
-        for name, value in zip(names, values, strict=False):
-            if name in named:
-                raise TypeError(f"duplicate values for field {name!r}")
-            setattr(self, name, value)
+        for field, value in zip(fields, values, strict=False):
+            if field[0] in named:
+                raise TypeError(f"duplicate values for field {field[0]!r}")
+            setattr(self, field[0], value)
         for name, value in named.items():
             setattr(self, name, value)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
-from winbridge.ctypes import host
-from winbridge.ctypes.data import CData, DataType, family_of, get_item, read, set_item, size_of, write
+from winbridge.ctypes import codes, host
+from winbridge.ctypes.data import CData, DataType, family_of, get_item, part, read, set_item, size_of, write
 from winbridge.ctypes.shape import Shape, declared
 from winbridge.ctypes.strings import narrow, wide
 
@@ -29,12 +30,19 @@ class ArrayType(DataType, host.ArrayType):  # type: ignore[misc]
             item=item,
             length=length,
             pointers=inner.pointers,
+            packed=_packed(item),
         )
         _add_text(cls, inner.code)
         return cls
 
     def __init__(cls, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> None:
         type.__init__(cls, name, bases, space)  # not the host's
+
+
+def _packed(item: Any) -> str | None:
+    code = item._typeinfo_.code
+    plain = item._typeinfo_.load is not None and not hasattr(item, "_swapped_")
+    return codes.INTEGERS.get(code) or codes.REALS.get(code) if plain else None
 
 
 def _abstract(mcls: Any, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> Any:
@@ -159,19 +167,38 @@ class ArrayData(CData):
     __slots__ = ()
 
     def __init__(self, *values: Any) -> None:
-        for index, value in enumerate(values):
-            self[index] = value
+        if values and not self._pack(values):
+            for index, value in enumerate(values):
+                self[index] = value
+
+    def _pack(self, values: Any) -> bool:
+        """Write numbers from the start on, all at once; whether that could be done."""
+        code, view = self._typeinfo_.packed, self._view
+        if code is None or view is None or type(self).__setitem__ is not ArrayData.__setitem__:
+            return False
+        if not set(map(type, values)) <= (_NUMBERS if code in "fd" else _WHOLE):
+            return False
+        try:
+            struct.pack_into(f"<{len(values)}{code}", view, 0, *values)
+        except (struct.error, OverflowError):  # a number that wraps, or too many of them
+            return False
+        return True
 
     def __len__(self) -> int:
         length: int = type(self)._typeinfo_.length
         return length
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self._several(index)
-        item = self._typeinfo_.item
-        position = self._position(index)
-        return get_item(self, item, position * item._typeinfo_.size, position)
+        shape = self._typeinfo_
+        if index.__class__ is not int or not 0 <= index < shape.length:
+            if isinstance(index, slice):
+                return self._several(index)
+            index = self._position(index)
+        item = shape.item
+        inner = item._typeinfo_
+        load = inner.load
+        offset = index * inner.size
+        return load(self, offset) if load is not None else part(item, self, offset, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(index, slice):
@@ -212,8 +239,14 @@ class ArrayData(CData):
         positions = range(*index.indices(self._typeinfo_.length))
         if len(values) != len(positions):
             raise ValueError("Can only assign sequence of same size")
+        if positions == range(len(self)) and self._pack(values):
+            return
         for position, value in zip(positions, values, strict=True):
             self[position] = value
+
+
+_WHOLE = {int}
+_NUMBERS = {int, float}
 
 
 _CAST: dict[str, Any] = {

@@ -154,10 +154,13 @@ class CField:
 
     def __set__(self, obj: Any, value: Any) -> None:
         _check(obj)
-        if self._store is None or (isinstance(value, CData) and not self._bits):
-            set_item(obj, self._kind, self.offset, self._index, value)
+        store = self._store
+        if store is None or (isinstance(value, CData) and not self._bits):
+            set_item(obj, self._kind, self._offset, self._index, value)
         else:
-            keep(obj, self._index, self._store(obj, self.offset, value))
+            kept = store(obj, self._offset, value)
+            if kept is not None:
+                keep(obj, self._index, kept)
 
     def __delete__(self, obj: Any) -> None:
         raise TypeError("can't delete attribute")

@@ -65,19 +65,11 @@ def make(meta: Any, mcls: Any, name: str, bases: tuple[type, ...], space: dict[s
     return cls
 
 
-def simple_at(cls: type, address: int) -> Any:
-    """An instance of a class made by SimpleType, over an address."""
-    return SimpleType.from_address(cls, address)
+simple_at = SimpleType.from_address
+"""(class made by SimpleType, address) -> an instance over that address; the same for the others."""
 
-
-def array_at(cls: type, address: int) -> Any:
-    """The same for ArrayType."""
-    return ArrayType.from_address(cls, address)
-
-
-def structure_at(cls: type, address: int) -> Any:
-    """The same for StructureType."""
-    return StructureType.from_address(cls, address)
+array_at = ArrayType.from_address
+structure_at = StructureType.from_address
 
 
 FILLER = "_"

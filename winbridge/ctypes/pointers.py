@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
-from winbridge.ctypes import host
+from winbridge.ctypes import codes, host
 from winbridge.ctypes.data import (
     CData,
     DataType,
@@ -16,21 +17,24 @@ from winbridge.ctypes.data import (
     part,
     read,
     size_of,
-    write,
 )
 from winbridge.ctypes.shape import Shape
 from winbridge.ctypes.strings import narrow
 
+_get = {size: codes.loader(struct.Struct(code)) for size, code in ((8, "<Q"), (4, "<I"))}
+_set = {size: codes.writer(struct.Struct(code)) for size, code in ((8, "<Q"), (4, "<I"))}
+
 
 def get_word(obj: Any, offset: int = 0) -> int:
     """The address at an offset of an object."""
-    return int.from_bytes(read(obj, offset, obj._family_.pointer_size), "little")
+    address: int = _get[obj._family_.pointer_size](obj, offset)
+    return address
 
 
 def set_word(obj: Any, address: int, offset: int = 0) -> None:
     """Write an address."""
     size = obj._family_.pointer_size
-    write(obj, offset, (address & (1 << 8 * size) - 1).to_bytes(size, "little"))
+    _set[size](obj, offset, address & (1 << 8 * size) - 1)
 
 
 class PointerType(DataType, host.SimpleType):  # type: ignore[misc]

@@ -25,6 +25,7 @@ class Shape:
         length: how many parts an instance has, by which ctypes judges what ``_objects`` is at first.
         pointers: whether an instance holds addresses.
         item: what an array or a pointer consists of or points to.
+        packed: the ``struct`` code of an array's items, where Python numbers can be packed as they are; else None.
         fields: of an aggregate, in order: (name, type, offset, bit position, bits) with 0 bits for a whole field.
         final: whether the layout can no longer be changed.
     """
@@ -38,6 +39,7 @@ class Shape:
         "item",
         "length",
         "load",
+        "packed",
         "pointers",
         "size",
         "store",
@@ -57,6 +59,7 @@ class Shape:
         length: int = 0,
         pointers: bool = False,
         item: Any = None,
+        packed: str | None = None,
         fields: tuple[tuple[str, Any, int, int, int], ...] = (),
     ) -> None:
         self.size = size
@@ -69,6 +72,7 @@ class Shape:
         self.length = length
         self.pointers = pointers
         self.item = item
+        self.packed = packed
         self.fields = fields
         self.final = False
 

@@ -121,7 +121,8 @@ class SimpleData(CData):
     @value.setter
     def value(self, value: Any) -> None:
         kept = self._typeinfo_.store(self, 0, value)
-        keep(self, 0, kept)
+        if kept is not None:
+            keep(self, 0, kept)
 
     @value.deleter
     def value(self) -> None:
