@@ -1,16 +1,19 @@
-"""Builds the two agents with mingw-w64; everything else about the package stands in pyproject.toml."""
+"""Builds the two agents with mingw-w64, and the C extension; all else about the package stands in pyproject.toml."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from setuptools import Command, setup
+from setuptools import Command, Extension, setup
 from setuptools.command.build import build
+from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, ExecError
 
 SOURCES = Path("native", "agent")
@@ -113,4 +116,47 @@ class BuildWithAgents(build):
     sub_commands: ClassVar = [*build.sub_commands, ("build_agents", None)]
 
 
-setup(cmdclass={"build": BuildWithAgents, "build_agents": BuildAgents})
+NATIVE = Path("native", "extension")
+INTERFACE = Path("winbridge", "core", "impl.py")
+WARNINGS = ("-Wall", "-Wextra")
+
+
+def extensions() -> list[Extension]:
+    """WINBRIDGE_BUILD_EXTENSION=0 never builds it, =1 requires it; without, a failure is a warning."""
+    wanted = os.environ.get("WINBRIDGE_BUILD_EXTENSION", "")
+    if wanted not in ("", "0", "1"):
+        raise ValueError(f"WINBRIDGE_BUILD_EXTENSION={wanted!r} is unknown: it takes 0, 1 or nothing")
+    if wanted == "0":
+        return []
+    version = re.search(r"^ABI = (\d+)$", INTERFACE.read_text(), re.MULTILINE)
+    if version is None:
+        raise CompileError(f"{INTERFACE} does not say its ABI: the source tree is incomplete")
+    extension = Extension(
+        "winbridge._native",
+        sorted(map(str, NATIVE.glob("*.c"))),
+        depends=[*map(str, NATIVE.glob("*.h")), str(SOURCES / "wire.h"), str(INTERFACE), "setup.py"],
+        define_macros=[("WINBRIDGE_ABI", version[1])],
+        extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", *WARNINGS],
+        optional=wanted != "1",
+    )
+    return [extension]
+
+
+class BuildExtension(build_ext):
+    """Names what is missing. Where that is no error, the base class makes a warning of it."""
+
+    def build_extension(self, extension: Extension) -> None:
+        compiler = self.compiler.compiler[0]
+        header = Path(sysconfig.get_paths()["include"], "Python.h")
+        remedy = "winbridge works without its C extension, in Python alone, only slower"
+        if shutil.which(compiler) is None:
+            raise CompileError(f"the C compiler {compiler} is not on PATH (apt-get install gcc); {remedy}")
+        if not header.exists():
+            raise CompileError(f"{header} is missing (apt-get install python3-dev); {remedy}")
+        super().build_extension(extension)
+
+
+setup(
+    cmdclass={"build": BuildWithAgents, "build_agents": BuildAgents, "build_ext": BuildExtension},
+    ext_modules=extensions(),
+)

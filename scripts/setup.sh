@@ -67,6 +67,16 @@ agents() {
         "$VENV_PYTHON" setup.py build_agents --inplace || exit 1
 }
 
+# WINBRIDGE_BUILD_EXTENSION=0 leaves it out; without it, all works in Python alone.
+extension() {
+    local built sources=(native/extension native/agent/wire.h winbridge/core/impl.py setup.py)
+    [[ ${WINBRIDGE_BUILD_EXTENSION-} != 0 ]] || return 0
+    built=winbridge/_native$("$VENV_PYTHON" -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')
+    [[ -f $built && -z $(find "${sources[@]}" -newer "$built" -type f -print -quit) ]] && return
+    WINBRIDGE_BUILD_EXTENSION=1 quietly "C extension from native/extension" \
+        "$VENV_PYTHON" setup.py build_ext --inplace || loud "winbridge runs without its C extension, only slower"
+}
+
 source scripts/system_packages.sh
 
 mkdir -p .cache
@@ -75,6 +85,7 @@ require_python
 wine_packages
 environment
 agents
+extension
 "$VENV_PYTHON" -m winbridge.core.prefix </dev/null
 "$VENV_PYTHON" scripts/windows_python.py </dev/null
 "$VENV_PYTHON" scripts/cpython_tests.py </dev/null

@@ -18,6 +18,15 @@ system_tools() {
 wine_packages() {
     has_wine 64 && { has_wine 32 || [[ -e $NO_WINE32 ]]; } || install_wine
     has_wine 32 || report_no_wine32
+    sandbox
+}
+
+# For examples/confined alone: where it cannot be had, its test is reported as not run.
+sandbox() {
+    if ! command -v bwrap >/dev/null && command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
+        refresh_index
+        quietly "bubblewrap, for examples/confined" apt_install bubblewrap || true
+    fi
 }
 
 missing_tools() {

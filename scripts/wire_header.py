@@ -53,7 +53,7 @@ def header() -> str:
         lines += enumeration(name.upper(), getattr(wire, name))
     lines += enumeration("FLAG", wire.Flag)
     lines += ["enum {", *(f"    SLOT_{name} = {offset}," for name, offset in wire.SLOT.items()), "};", ""]
-    for name in ("greeting", "request", "response", "frame"):
+    for name in ("greeting", "request", "response", "frame", "many", "column"):
         lines += structure(name, getattr(wire, f"{name.upper()}_FIELDS"), getattr(wire, name.upper()).size)
     return "\n".join([*lines, "#endif", ""])
 

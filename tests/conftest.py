@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = {"WINBRIDGE_PREFIX", "WINBRIDGE_IMPL"}
 pytest_plugins = ["tests.fix_dlls", "tests.fix_gateway", "tests.fix_leaks"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts its background jobs with SIGINT ignored, and .ci/run runs the tests in one.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for name in [name for name in os.environ if name.startswith("WINBRIDGE_") and name != "WINBRIDGE_PREFIX"]:
+    for name in [name for name in os.environ if name.startswith("WINBRIDGE_") and name not in KEPT]:
         del os.environ[name]
 
 

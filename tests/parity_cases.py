@@ -188,6 +188,13 @@ def untyped_bools(c, dll):
 
 
 @case
+def variant_bools(c, dll):
+    kind = type("VARIANT_BOOL", (c._SimpleCData,), {"_type_": "v"})
+    add = prototyped(dll.add, c.c_short, kind, c.c_int)
+    return [add(value, 0) for value in (True, False, 1, 0, 5, -1, kind(True), kind(0))]
+
+
+@case
 def characters(c, dll):
     echo = prototyped(dll.echo_char, c.c_char, c.c_char)
     return [outcome(echo, value) for value in (b"a", b"\xff", b"\0", bytearray(b"z"), 65, c.c_char(b"q"))]

@@ -39,6 +39,11 @@ TURNED = "difqdhfBdq"
 TURNED_VALUES = (1.5, -2, 3.5, -4000000000000, 5.5, -6, 7.5, 8, 9.5, 10000000000000)
 
 
+def at(callback) -> ctypes.c_void_p:
+    """As an argument: on 64 bit an address is more than the int that a number is without argtypes."""
+    return ctypes.c_void_p(callback.address)
+
+
 @pytest.fixture(scope="module")
 def caller_paths(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("callers")
@@ -143,7 +148,7 @@ def test_integers_in_every_position(side):
 def test_doubles_in_every_position(side):
     seen = []
     callback = side.make(lambda *values: [seen.append(values), 0.25][1], "d" * 10, Result.DOUBLE)
-    assert typed(side.dll.call_doubles, ctypes.c_double)(callback.address) == 1.25
+    assert typed(side.dll.call_doubles, ctypes.c_double)(at(callback)) == 1.25
     assert seen == [tuple(range(1, 11))] or seen == [tuple(k + 0.5 for k in range(1, 11))]
 
 
@@ -155,7 +160,7 @@ def test_mixed_arguments(side, stdcall):
     first = side.make(lambda *values: [seen.append(values), -0.75][1], MIXED, Result.DOUBLE, stdcall=stdcall)
     second = side.make(lambda *values: [seen.append(values), -(10**15)][1], TURNED, Result.INT64, stdcall=stdcall)
     for _ in range(3):
-        assert typed(side.dll[f"call_mixed{suffix}"], ctypes.c_double)(first.address) == -1.5
+        assert typed(side.dll[f"call_mixed{suffix}"], ctypes.c_double)(at(first)) == -1.5
         assert side.call64(f"call_turned{suffix}", second.address) == -2 * 10**15
     assert seen == [MIXED_VALUES, TURNED_VALUES] * 3
 
@@ -164,10 +169,10 @@ def test_mixed_arguments(side, stdcall):
 def test_other_results(side):
     single = side.make(lambda value: value * 2, "f", Result.FLOAT)
     side.dll.call_float.argtypes = [ctypes.c_void_p, ctypes.c_float]
-    assert typed(side.dll.call_float, ctypes.c_float)(single.address, 1.5) == 4.0
-    assert side.dll.call_none(side.make(lambda: 41, "", stdcall=True).address) == 42
+    assert typed(side.dll.call_float, ctypes.c_float)(at(single), 1.5) == 4.0
+    assert side.dll.call_none(at(side.make(lambda: 41, "", stdcall=True))) == 42
     small = side.make(lambda value: -value, "b", Result.INT8)
-    assert typed(side.dll.call_int8, ctypes.c_int8)(small.address, 5) == -5
+    assert typed(side.dll.call_int8, ctypes.c_int8)(at(small), 5) == -5
 
 
 @here
@@ -182,7 +187,7 @@ def test_structures_by_value(side):
 
     words = 16 if side.width == 8 else 24
     callback = side.session.callbacks.make(handler, words=words, popped=0, result=Result.INT32)
-    assert side.dll.call_by_value(callback.address) == 22
+    assert side.dll.call_by_value(at(callback)) == 22
 
 
 @here
@@ -207,7 +212,7 @@ def test_qsort_of_msvcrt(side):
     items = (ctypes.c_int * len(numbers))(*numbers)
     qsort = load_dll("msvcrt", convention="cdecl", session=side.session).qsort
     qsort.argtypes, qsort.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p], None
-    qsort(items, len(numbers), 4, callback.address)
+    qsort(items, len(numbers), 4, at(callback))
     assert list(items) == sorted(numbers) and calls
 
 
@@ -218,7 +223,7 @@ def test_qsort_of_msvcrt(side):
 def test_nested_calls_run_on_the_same_windows_thread(side):
     threads = [side.dll.thread_id()]
     callback = side.make(lambda value: [threads.append(side.dll.thread_id()), value + 1][1])
-    side.dll.keep(callback.address)
+    side.dll.keep(at(callback))
     assert side.dll.call_kept(4) == 5
     assert len(threads) == 2 and threads[0] == threads[1]
 
@@ -228,9 +233,9 @@ def test_recursion(side):
     deepest = 100 if side.session.transport.name != "http" else 20
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(20_000)
-    callback = side.make(lambda depth: side.dll.descend(callback.address, depth + 1) if depth < deepest else 1000)
+    callback = side.make(lambda depth: side.dll.descend(at(callback), depth + 1) if depth < deepest else 1000)
     try:
-        assert side.dll.descend(callback.address, 0) == 1000 + deepest + 1
+        assert side.dll.descend(at(callback), 0) == 1000 + deepest + 1
     finally:
         sys.setrecursionlimit(before)
     assert side.dll.thread_id()
@@ -245,10 +250,10 @@ def test_a_fault_in_a_nested_call_ends_that_call_only(side):
             side.dll.read_at(0x10)
         except WindowsFault as fault:
             faults.append(fault.address)
-        return side.dll.descend(callback.address, depth - 1) if depth else 7
+        return side.dll.descend(at(callback), depth - 1) if depth else 7
 
     callback = side.make(handler)
-    assert side.dll.descend(callback.address, 5) == 7 + 6
+    assert side.dll.descend(at(callback), 5) == 7 + 6
     assert faults == [0x10] * 6
     with pytest.raises(WindowsFault):
         side.dll.read_at(0x20)
@@ -259,7 +264,7 @@ def test_a_fault_of_the_dll_after_its_callback(side):
     callback = side.make(lambda value: 0x50)
     for _ in range(2):
         with pytest.raises(WindowsFault, match="reading") as caught:
-            side.dll.read_what(callback.address)
+            side.dll.read_what(at(callback))
         assert caught.value.address == 0x50
     assert side.dll.thread_id()
 
@@ -273,7 +278,7 @@ def test_a_handler_that_raises(side, monkeypatch):
         raise ZeroDivisionError(str(value))
 
     callback = side.make(handler)
-    assert side.dll.descend(callback.address, 3) == 1
+    assert side.dll.descend(at(callback), 3) == 1
     assert [(info.exc_type, str(info.exc_value)) for info in caught] == [(ZeroDivisionError, "3")]
     assert "callback" in caught[0].err_msg and repr(caught[0].object) == repr(callback.handler)
     caught.clear()
@@ -294,7 +299,7 @@ def test_last_error_as_on_windows(side):
     last_error = kernel32.GetLastError
     callback = side.make(handler)
     side.dll.fail(11)
-    assert side.dll.with_errors(callback.address, 44) == 55_003
+    assert side.dll.with_errors(at(callback), 44) == 55_003
     assert seen == [(44, 44), 55] and last_error() == 55
 
 
@@ -310,7 +315,7 @@ def test_last_error_that_a_handler_gives(side):
     callback = side.session.callbacks.make(
         handler, words=words, popped=0, result=Result.INT32, flags=Flag.SWAP_LAST_ERROR
     )
-    assert side.dll.with_errors(callback.address, 44) == 45_005 and seen == [44]
+    assert side.dll.with_errors(at(callback), 44) == 45_005 and seen == [44]
 
 
 @here
@@ -318,7 +323,7 @@ def test_what_a_swapping_call_hides_stays_hidden(side):
     swapping = load_dll(side.path, convention="cdecl", session=side.session, use_last_error=True)
     callback = side.make(lambda value: [side.dll.fail(66), 1][1])
     side.dll.fail(11)
-    assert swapping.with_errors(callback.address, 44) == 66_001
+    assert swapping.with_errors(at(callback), 44) == 66_001
     kernel32 = load_dll("kernel32", session=side.session)
     assert kernel32.GetLastError() == 11
 
@@ -336,13 +341,13 @@ def test_the_memory_of_the_running_call(side):
         data = struct.unpack(f"<{count}i", side.session.memory.read(address, 4 * count))
         side.session.memory.write(address, struct.pack("<i", 100))
         own = (ctypes.c_int * count)(*[1] * count)
-        side.dll.work_on(own, count, inner.address)
+        side.dll.work_on(own, count, at(inner))
         return int(data == tuple(range(count)))
 
     inner = side.make(lambda *_: 0, "Qi" if side.width == 8 else "Ii")
     callback = side.make(handler, "Qi" if side.width == 8 else "Ii")
     items = (ctypes.c_int * count)()
-    assert side.dll.work_on(items, count, callback.address) == 1000 + sum(range(count)) + 100
+    assert side.dll.work_on(items, count, at(callback)) == 1000 + sum(range(count)) + 100
     assert list(items) == [100, *range(1, count)]
 
 
@@ -361,7 +366,7 @@ def test_an_arena_that_grows_in_a_callback(side):
     callback = side.make(handler, "Qi" if side.width == 8 else "Ii")
     for _ in range(2):
         items = (ctypes.c_int * count)()
-        assert side.dll.work_on(items, count, callback.address) == 1000 + sum(range(count)) + 76
+        assert side.dll.work_on(items, count, at(callback)) == 1000 + sum(range(count)) + 76
         assert items[1] == 77 and items[count - 1] == count - 1
 
 
@@ -395,7 +400,7 @@ def test_changes_of_the_clients_copy_go_back_with_the_answer(side):
 def test_a_dropped_callback_is_a_clear_fault(side):
     callback = side.make(lambda value: value)
     address = callback.address
-    side.dll.keep(address)
+    side.dll.keep(at(callback))
     assert side.dll.call_kept(3) == 3
     callback.close()
     callback.close()
@@ -405,7 +410,7 @@ def test_a_dropped_callback_is_a_clear_fault(side):
         assert caught.value.code == CALLBACK_GONE
         other = side.make(lambda value: value)  # the agent hears of the closed one
         assert other.address != address
-    assert side.dll.descend(other.address, 3) == 4
+    assert side.dll.descend(at(other), 3) == 4
 
 
 @here
@@ -415,7 +420,7 @@ def test_many_callbacks_leave_nothing(side):
 
     pages = lot(10_000)
     gc.collect()
-    assert len(side.session.callbacks._known) == 0
+    assert len(side.session.callbacks.known) == 0
     assert len(pages) <= 2 and lot(100) <= pages
 
 
@@ -423,7 +428,7 @@ def test_many_callbacks_leave_nothing(side):
 def test_many_callbacks_at_once(side):
     made = [side.make(lambda value, index=index: value + index) for index in range(5000)]
     assert len({callback.address for callback in made}) == 5000
-    assert [side.dll.descend(made[index].address, 1) for index in (0, 2500, 4999)] == [2, 2502, 5001]
+    assert [side.dll.descend(at(made[index]), 1) for index in (0, 2500, 4999)] == [2, 2502, 5001]
     pages = {callback.address // 65536 for callback in made}
     made.clear()
     assert {side.make(lambda value: value).address // 65536 for _ in range(5000)} <= pages
@@ -432,7 +437,7 @@ def test_many_callbacks_at_once(side):
 @here
 def test_a_callback_can_close_itself(side):
     callback = side.make(lambda value: [callback.close(), side.make(lambda value: 0), 5][2])
-    assert side.dll.descend(callback.address, 1) == 6
+    assert side.dll.descend(at(callback), 1) == 6
 
 
 def test_bad_sizes_are_refused(arch):
@@ -464,7 +469,7 @@ def test_a_thread_of_the_dll(side):
 
     callback = side.make(handler)
     for _ in range(3):
-        assert side.dll.on_threads(callback.address, 1) == 10
+        assert side.dll.on_threads(at(callback), 1) == 10
     assert len({windows for _, *both in threads for windows in both}) == 3
     assert threading.get_ident() not in {ident for ident, *_ in threads}
 
@@ -473,16 +478,16 @@ def test_a_thread_of_the_dll(side):
 def test_threads_of_the_dll_that_wait_for_each_other(side):
     count = 6
     barrier = threading.Barrier(count)
-    callback = side.make(lambda value: [barrier.wait(30), side.dll.descend(inner.address, value)][1])
+    callback = side.make(lambda value: [barrier.wait(30), side.dll.descend(at(inner), value)][1])
     inner = side.make(lambda value: value * 2)
     for _ in range(2):
-        assert side.dll.on_threads(callback.address, count) == 2 * sum(range(count)) + count
+        assert side.dll.on_threads(at(callback), count) == 2 * sum(range(count)) + count
 
 
 @here
 def test_waiting_threads_sleep(side):
     callback = side.make(lambda value: value)
-    assert side.dll.on_threads(callback.address, 3) == 3
+    assert side.dll.on_threads(at(callback), 3) == 3
     pid = side.session.transport.link.agent.process.pid
 
     def ticks() -> int:
@@ -497,7 +502,7 @@ def test_waiting_threads_sleep(side):
 @here
 def test_threads_end_with_the_session(side):
     callback = side.make(lambda value: value)
-    side.dll.on_threads(callback.address, 4)
+    side.dll.on_threads(at(callback), 4)
     name = f"winbridge-callbacks-{side.session.id}-"
     assert any(thread.name.startswith(name) for thread in threading.enumerate())
     side.session.close()
@@ -511,7 +516,7 @@ def test_threads_end_with_the_session(side):
 def test_a_freed_callback_on_a_thread_of_the_dll_ends_the_process(side):
     """As an unhandled exception does on Windows: nobody is there to catch it."""
     callback = side.make(lambda value: value)
-    address = callback.address
+    address = at(callback)
     callback.close()
     side.make(lambda value: value)
     with pytest.raises(AgentDiedError, match="(?i)e0574243.*whose Python object is gone"):
@@ -525,7 +530,7 @@ def test_a_freed_callback_on_a_thread_of_the_dll_ends_the_process(side):
 def test_close_while_a_callback_runs(side):
     callback = side.make(lambda value: [side.session.close(), value][1])
     with pytest.raises(SessionClosedError):
-        side.dll.descend(callback.address, 1)
+        side.dll.descend(at(callback), 1)
     assert side.session.closed
 
 
@@ -539,7 +544,7 @@ def test_close_by_another_thread_while_a_callback_runs(side):
 
     callback = side.make(handler)
     with pytest.raises(SessionClosedError):
-        side.dll.descend(callback.address, 1)
+        side.dll.descend(at(callback), 1)
 
 
 @here
@@ -553,7 +558,7 @@ def test_agent_killed_inside_a_callback(side, nested, monkeypatch):
 
     callback = side.make(handler)
     with pytest.raises(AgentDiedError):
-        side.dll.descend(callback.address, 1)
+        side.dll.descend(at(callback), 1)
     assert side.session.closed
 
 
@@ -561,7 +566,7 @@ def test_agent_killed_inside_a_callback(side, nested, monkeypatch):
 def test_agent_killed_while_a_thread_of_the_dll_is_inside(side):
     inside, killed = threading.Event(), threading.Event()
     callback = side.make(lambda value: [inside.set(), killed.wait(20), 0][2])
-    side.dll.start_thread(callback.address, 1)
+    side.dll.start_thread(at(callback), 1)
     assert inside.wait(20)
     os.kill(side.session.transport.link.agent.process.pid, signal.SIGKILL)
     with pytest.raises(AgentDiedError):
@@ -580,9 +585,9 @@ def test_interrupt_inside_a_callback(side):
 
     callback = side.make(handler, "q", Result.INT64)
     with pytest.raises(KeyboardInterrupt):
-        side.dll.repeat(callback.address, 3)
+        side.dll.repeat(at(callback), 3)
     assert calls == [0]  # the later ones return 0 at once
-    assert side.dll.thread_id() and side.dll.descend(side.make(lambda value: value).address, 1) == 2
+    assert side.dll.thread_id() and side.dll.descend(at(side.make(lambda value: value)), 1) == 2
 
 
 @here
@@ -594,7 +599,7 @@ def test_a_time_out_within_a_callback(side, monkeypatch):
     callback = side.make(lambda value: [sleep(60_000), value][1])
     side.session.set_parameter("timeout_call", 0.3)
     with pytest.raises(SessionClosedError, match="given up"):
-        side.dll.descend(callback.address, 1)
+        side.dll.descend(at(callback), 1)
     assert raised == [CallTimeoutError]
     side.session.set_parameter("timeout_call", None)
     assert side.dll.thread_id()
@@ -613,7 +618,7 @@ def test_waiting_for_callbacks_is_no_call_to_a_gateway(caller_paths):
         came = threading.Semaphore(0)
         callback = side.make(lambda value: [came.release(), value][1])
         for value in range(3):
-            side.dll.start_thread(callback.address, value)
+            side.dll.start_thread(at(callback), value)
             assert came.acquire(timeout=20)
         assert side.dll.thread_id()
         started = time.monotonic()
@@ -624,14 +629,14 @@ def test_waiting_for_callbacks_is_no_call_to_a_gateway(caller_paths):
 
 def test_exit_while_a_thread_of_the_dll_is_inside(run_python, caller_paths, arch):
     code = """
-import sys, threading, winbridge
+import ctypes, sys, threading, winbridge
 from winbridge.core.wire import Result
 dll = winbridge.load_dll(sys.argv[1], convention="cdecl")
 inside = threading.Event()
 callback = dll.session().callbacks.make(
     lambda area: [inside.set(), threading.Event().wait()][1], words=8, popped=0, result=Result.INT32
 )
-dll.start_thread(callback.address, 1)
+dll.start_thread(ctypes.c_void_p(callback.address), 1)
 print(inside.wait(20))
 """
     done = run_python(code, str(caller_paths[arch]))

@@ -640,8 +640,11 @@ def test_eight_threads_at_once(specimen):
     assert failures == []
 
 
-def test_threads_share_an_array_by_its_items(specimen):
+@pytest.mark.parametrize("transport", ["shm", "stream"])
+def test_threads_share_an_array_by_its_items(arch, specimen_path, transport):
     """Each brings back its own item only, not its neighbours as they were before."""
+    SESSIONS[arch](transport=transport)
+    specimen = winbridge.load_dll(specimen_path, convention="cdecl")
     points = (Point * 8)()
 
     def work(point):

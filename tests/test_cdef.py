@@ -516,7 +516,12 @@ def test_known_types_have_the_sizes_of_windows_h(arch, tmp_path):
         ("int x = 3;", 1, "'x' has a value"),
         ("_Static_assert(sizeof(long) == 8, \"\");", 1, "this static assertion is false"),
         ("int f(void) __attribute__((packed));", 1, "__attribute__((packed)) is not understood: write #pragma pack"),
-        ("typedef struct __declspec(align(64)) { int a; } A;", None, "align(64)) of 'A' is not possible"),
+        pytest.param(
+            "typedef struct __declspec(align(64)) { int a; } A;",
+            None,
+            "align(64)) of 'A' is not possible",
+            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="ctypes aligns structures since Python 3.13"),
+        ),
         ("__declspec(align(4)) int x;", 1, "understood at structs and unions only"),
         ("#pragma pack(pop)\nint f(void);", 1, "without a push"),
         ("int f(void);\n#error which compiler?", 2, "#error which compiler?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import signal
 import subprocess
@@ -205,6 +206,41 @@ def test_doctor_without_an_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert done.exit_code == 1
     assert "MISSING agent for win64" in done.output
     assert f"mend: make -C {ROOT} agents" in done.output
+
+
+def test_doctor_names_the_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    from winbridge.cli.checks import check_python
+
+    finding = check_python()
+    assert finding.found and not finding.note
+    assert sys.executable in finding.detail and winbridge.__impl__ in finding.detail
+    monkeypatch.setattr(platform, "python_version", lambda: "3.14.1")
+    assert check_python().note == "CPython 3.14.1: not among the tested versions (3.10, 3.11, 3.12, 3.13)"
+    monkeypatch.setattr(platform, "python_implementation", lambda: "PyPy")
+    monkeypatch.setattr(platform, "python_version", lambda: "3.11.9")
+    assert check_python().note.startswith("PyPy 3.11.9: not among")
+
+
+@pytest.mark.win64
+@pytest.mark.parametrize(
+    ("version", "note"),
+    [
+        ("8.0 (Debian 8.0~repack-4)", ""),
+        ("8.0.2", ""),
+        ("10.0 (Debian 10.0~repack-6)", ""),
+        ("9.0 (Ubuntu 9.0~repack-4build3)", "not among the tested versions (8.0, 10.0)"),
+        ("10.1", "not among the tested versions (8.0, 10.0)"),
+    ],
+)
+def test_doctor_notes_a_wine_that_was_not_tested(tmp_path: Path, version: str, note: str) -> None:
+    """That is no fault: the exit status counts what is missing."""
+    loader = tmp_path / "wine"
+    loader.write_text(f"#!/bin/sh\necho 'wine-{version}'\n")
+    loader.chmod(0o755)
+    done = run("doctor", "--arch", "win64", env={"WINBRIDGE_WINE": str(loader), "WINESERVER": str(loader)})
+    assert f"found   Wine for win64         {version}, {loader}" in done.output
+    assert (f"note: Wine {version}: {note}" in done.output) == bool(note)
+    assert ("note: Wine" in done.output) == bool(note)
 
 
 def test_doctor_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

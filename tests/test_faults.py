@@ -55,7 +55,7 @@ def test_code_that_handles_its_own_faults_is_left_alone(arch):
     """IsBadReadPtr probes by provoking faults; a vectored handler of ours would take them away."""
     kernel32 = winbridge.load_dll("kernel32", arch=arch)
     assert kernel32.IsBadReadPtr(0x10, 4) == 1
-    assert kernel32.IsBadReadPtr(kernel32.GetProcAddress.address, 4) == 0
+    assert kernel32.IsBadReadPtr(ctypes.c_void_p(kernel32.GetProcAddress.address), 4) == 0
 
 
 @pytest.mark.parametrize(

@@ -507,7 +507,7 @@ def test_sessions_are_checked(gateway):
 
 ALLOWED = {
     Op.CALL, Op.LOAD, Op.FREE, Op.RESOLVE, Op.MODULE_PATH, Op.READ, Op.WRITE, Op.STRING, Op.ALLOC, Op.RELEASE,
-    Op.HEAP, Op.THUNK_NEW, Op.THUNK_FREE, Op.CALLBACK_RETURN, Op.SERVE,
+    Op.HEAP, Op.THUNK_NEW, Op.THUNK_FREE, Op.CALLBACK_RETURN, Op.SERVE, Op.CALL_MANY, Op.PATCH,
 }  # fmt: skip
 
 

@@ -258,6 +258,33 @@ def test_interrupt_of_a_call_leaves_the_session_usable(specimen):
     assert specimen.add(1, 2) == 3
 
 
+@pytest.mark.parametrize("transport", ["shm", "stream"])
+def test_a_signal_handler_may_call_in_the_middle_of_a_call(arch, specimen_path, transport):
+    """What it needs must not go over the channel on which the interrupted call waits for its answer."""
+    SESSIONS[arch](transport=transport)
+    dll = winbridge.load_dll(specimen_path, convention="cdecl")
+    dll.add.argtypes = [ctypes.c_int, ctypes.c_int]
+    kernel32 = winbridge.load_dll("kernel32", arch=arch)
+    gate = kernel32.CreateEventA(None, True, False, b"winbridge-specimen-gate")
+    assert dll.add(1, 2) == 3 and kernel32.ResetEvent(gate) and kernel32.SetEvent.address
+    sums = []
+
+    def handler(number, frame):
+        sums.append(dll.add(20, 3))
+        kernel32.SetEvent(gate)
+
+    main = threading.get_ident()
+    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        timer.start()
+        assert dll.wait_at_gate(60_000) == 0
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert sums == [23] and dll.add(1, 2) == 3
+
+
 CLIENT = """
 import os, sys, time, winbridge
 session = getattr(winbridge, sys.argv[1])(transport=sys.argv[2])
@@ -378,14 +405,6 @@ def test_a_start_that_fails_twice_is_an_error(arch, tmp_path):
     assert len((tmp_path / "wine.starts").read_text().splitlines()) == 2
 
 
-@pytest.mark.win32
-def test_a_prefix_made_without_32_bit(tmp_path):
-    (tmp_path / "drive_c" / "windows" / "syswow64").mkdir(parents=True)
-    (tmp_path / "system.reg").touch()
-    with pytest.raises(AgentStartError, match="without 32 bit .*wineboot -u"):
-        Win32Session(prefix=tmp_path)
-
-
 def test_missing_agent(monkeypatch, tmp_path, arch):
     monkeypatch.setattr(agent, "AGENTS", tmp_path)
     with pytest.raises(AgentStartError, match="make agents"):
@@ -394,15 +413,15 @@ def test_missing_agent(monkeypatch, tmp_path, arch):
 
 def test_another_version_of_the_agent(monkeypatch, arch):
     monkeypatch.setattr(wire, "VERSION", 99)
-    with pytest.raises(AgentStartError, match=r"version 2 .* this client 99"):
+    with pytest.raises(AgentStartError, match=r"version \d+ .* this client 99"):
         SESSIONS[arch]()
 
 
 def test_a_file_that_is_no_agent(monkeypatch, tmp_path, arch, dll_folder):
     (tmp_path / f"winbridge-agent{arch[3:]}.exe").write_text("not a program")
     monkeypatch.setattr(agent, "AGENTS", tmp_path)
-    with pytest.raises(AgentStartError, match="not an agent"):
-        SESSIONS[arch](timeout_start=20)
+    with pytest.raises(AgentStartError, match="no Windows program.*make agents"):
+        SESSIONS[arch]()
 
 
 def test_wrong_architecture_parameter(arch):

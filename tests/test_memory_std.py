@@ -7,6 +7,7 @@ import ctypes
 import gc
 import itertools
 import mmap
+import random
 import sys
 import threading
 from ctypes import (
@@ -28,6 +29,7 @@ import pytest
 
 import winbridge
 from tests.fix_dlls import NATIVE, compile_dll
+from winbridge.core.changes import carry
 
 numpy = pytest.importorskip("numpy")
 pytestmark = pytest.mark.wine
@@ -364,6 +366,110 @@ def test_mirrors_go_with_their_objects(dll):
         dll.sum_list(byref(chain(1, 2, 3)[0]), 1)
     gc.collect()
     assert len(table.here.at) <= before + 1
+
+
+def test_what_cast_leaves_behind_is_not_compared(dll):
+    """ctypes.cast has an object keep itself alive: until a garbage collection it is there, but nobody can see it."""
+    from winbridge.dll.living import living
+
+    texts = (c_char * 16), POINTER(c_char)
+    gc.disable()
+    try:
+        kept = texts[0](*b"keep")
+        view = cast(kept, texts[1])
+        del kept  # the view still leads to it
+        dll.keep(view, 16)
+        for _ in range(100):
+            dll.upper(cast(texts[0](*b"abc"), texts[1]))
+        assert len(living(dll.session()).objects) < 10
+        dll.write_kept(1, ord("E"))
+        assert view[:4] == b"kEep"
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("step", [carry, getattr(carry, "__wrapped__", carry)], ids=["chosen", "python"])
+def test_carry_writes_what_differs_and_nothing_else(step):
+    chance = random.Random(4)
+    for size in (*range(40), 63, 64, 65, 4095, 4096, 4097, 9000):
+        before = chance.randbytes(size)
+        changes = {at: chance.randrange(256) for at in chance.choices(range(size), k=size // 3)} if size else {}
+        after = bytes(changes.get(at, byte) for at, byte in enumerate(before))
+        for here in (before, chance.randbytes(size)):
+            memory = bytearray(here)
+            step(memoryview(memory), before, after)
+            kept = zip(here, before, after, strict=True)
+            expected = after if size <= 8 else bytes(new if new != old else other for other, old, new in kept)
+            assert memory == expected, size
+
+
+def test_one_of_many_living_objects_changes(either):
+    """Whichever it is, and on whichever side, while calls are made that have nothing to do with it."""
+    texts = [ctypes.create_string_buffer(b"text%d" % k) for k in range(20)]
+    others = [Node(k) for k in range(20)]
+    for text, other in zip(texts, others, strict=True):
+        either.keep(text, 6)
+        assert either.sum_list(byref(other), 1) == other.value
+    either.write_kept(0, ord("T"))
+    assert [text.value[:1] for text in texts] == [b"t"] * 19 + [b"T"]
+    for text in texts:
+        either.keep(text, 6)
+        text[1] = b"E"
+        assert either.read_kept(1) == ord("E")
+    either.keep_list(byref(others[3]))
+    others[3].next = pointer(Node(100))
+    assert either.sum_kept_list() == 103
+    others[3].next.contents.value = 200
+    assert either.sum_kept_list() == 203
+    others[3].next = None
+    assert either.sum_kept_list() == 3
+
+
+def test_a_pointer_to_what_has_another_place_or_size_now(dll):
+    """The object that a pointer keeps alive is found by the pointer, as it is at this call."""
+    texts = POINTER(c_char)
+    text = (c_char * 8)(*b"abc")
+    view = cast(text, texts)
+    dll.upper(view)
+    assert text.value == b"ABC"
+    second = (c_char * 8)(*b"def")
+    view.contents = c_char.from_buffer(second, 1)  # no longer what it was made of
+    dll.upper(view)
+    assert (text.value, second.value) == (b"ABC", b"dEF")
+    large = c_char()
+    ctypes.resize(large, 4096)
+    ctypes.memset(byref(large), ord("x"), 4000)
+    dll.upper(cast(pointer(large), texts))
+    assert ctypes.string_at(byref(large)) == b"X" * 4000
+
+
+def test_a_pointer_type_with_a_judgement_of_its_own(dll):
+    asked = []
+
+    class Checked(POINTER(c_char)):
+        _type_ = c_char
+
+        @classmethod
+        def from_param(cls, value):
+            asked.append(value)
+            return value
+
+    text = (c_char * 8)(*b"abc")
+    view = Checked(text)
+    upper = dll["upper"]
+    upper.argtypes = [Checked]
+    for _ in range(3):
+        upper(view)
+    assert text.value == b"ABC" and asked[-3:] == [view] * 3
+
+
+def test_an_int_is_no_wide_character(dll):
+    """Whatever the function returns, and whether the call has memory or not."""
+    read = dll["read_kept"]
+    read.argtypes = [ctypes.c_wchar]
+    for _ in range(2):
+        with pytest.raises(ctypes.ArgumentError, match="wrong type|unicode string expected"):
+            read(65)
 
 
 def test_a_kept_list_that_python_changes(either):

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__impl__ = "python"
-"""Which implementation of the hot steps is in use."""
+__impl__: str
+"""Which implementation of the hot steps is in use: ``python``, or ``native`` (the C extension)."""
 
 _HOMES = {
     "winbridge.core.config": ["Config"],
@@ -77,6 +77,7 @@ _HOMES = {
         "WireError",
     ],
     "winbridge.core.gateway": ["GatewaySession"],
+    "winbridge.core.impl": ["__impl__"],
     "winbridge.core.local": ["Win32Session", "Win64Session"],
     "winbridge.core.session": ["SessionEngine"],
     "winbridge.core.singleton": ["Singleton"],

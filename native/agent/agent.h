@@ -8,11 +8,13 @@
  *   shared.c     a slot in shared memory, for clients on the same machine
  *   channel.c    what both have in common: the loop that serves requests
  *   dispatch.c   checks a request, calls, fills the response
+ *   many.c       many calls in one request
  *   builtins.c   the agent's own functions (load, resolve, read, write ...)
  *   kernel_*.S   the calling conventions, one file an architecture
  *   fault.c      what a fault leaves behind
  *   callback.c   the other way: a DLL calls the client
  *   thunk_*.S    the calling conventions of that, one file an architecture
+ *   stack_*.S    running on a stack that the client sees too
  *
  * Each channel has a thread of its own, so that what Windows keeps by thread (last error, COM
  * apartment, message queue) is kept by channel.
@@ -49,8 +51,14 @@ _Static_assert(offsetof(struct call, integer) == 24 && offsetof(struct call, pop
 /* Committed from the start, as the kernels write a whole argument area without touching page by page. */
 #define THREAD_STACK_COMMIT 65536
 
-/* Calls; returns 0, or 1 when the callee raised an exception (call->fault tells which). */
+/* Calls; returns 0, or 1 when the callee raised an exception (call->fault tells which). The first is in kernel_*.S;
+ * the second also sees to it that the floating-point control words are afterwards what they were. */
+int invoke_guarded(struct call *call);
 int invoke(struct call *call);
+
+/* How far from the end of a thread's stack it overflows. For the threads that call functions, after their start. */
+#define ROOM_FOR_HANDLERS 32768u
+void keep_room_for_handlers(void);
 
 /* Memory for the arguments of calls. A larger one may come while a call whose memory lies in an older one runs. */
 struct arena {
@@ -71,7 +79,7 @@ struct channel {
     struct arena *arena;       /* the newest */
     struct task *running;      /* the innermost call under way, NULL between calls */
     unsigned callbacks;        /* under way, one within the other */
-    volatile int over;         /* the client has given it up: nothing more will be asked or answered */
+    _Atomic int over;          /* the client has given it up: nothing more will be asked or answered */
     DWORD last_error;          /* the last error as the client's code sees it, free of the agent's own doings */
     struct channel *next_idle;
     char words[MAX_ARGUMENT_BYTES];   /* of the newest request; invoke() has copied them when another comes */
@@ -98,6 +106,9 @@ void drop_arenas(struct channel *channel);
 /* Serves requests until the innermost callback has its answer (1), or the client gives the channel up (0). */
 int serve(struct channel *channel, struct request *answer);
 
+/* Runs a function on other memory than the thread's own stack, with the same guards. */
+void on_stack(void *low, void *high, void *limit, void (*function)(void *), void *argument);
+
 /* Executes one request and answers it. */
 void work(struct channel *channel, struct task *task);
 
@@ -107,11 +118,23 @@ void dispatch(struct channel *channel, const struct request *request, struct res
 /* Bytes that a Result takes on the FPU stack of x86, 0 for those that are no floating-point numbers. */
 uint32_t real_size(uint32_t result);
 
+/* The result of a call, by its Result: as 64 bits, and as a double; each 0 where it is the other one. */
+int64_t widened(uint32_t result, const struct call *call);
+double real(uint32_t result, const struct call *call);
+
+/* Calls with the last error and errno that the request asks for; returns what invoke() does. */
+int invoke_with_errors(struct channel *channel, const struct request *request, struct call *call, struct response *response);
+
+void report_fault(const struct fault *fault, struct response *response);
+
+/* Executes a CALL_MANY; returns the rule that it breaks, or 0. */
+uint32_t call_many(struct channel *channel, const struct request *request, struct response *response);
+
 /* The address of the function behind an Op, 0 where there is none. */
 uintptr_t builtin(uint32_t op);
 
-/* Functions of stream.c, shared.c and callback.c that are called as builtins. */
-uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, const WCHAR *requests, const WCHAR *wakes, uintptr_t spin);
+/* Functions of stream.c, shared.c, callback.c and main.c that are called as builtins. */
+uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, const WCHAR *requests, const WCHAR *wakes, uintptr_t spin, uintptr_t stack);
 uintptr_t open_stream(uintptr_t number, uintptr_t size);
 uintptr_t close_stream(uintptr_t number);
 uintptr_t stream_arena(uintptr_t number, uintptr_t size);
@@ -120,6 +143,10 @@ uintptr_t map_arena(const WCHAR *path, uintptr_t address, uintptr_t size);
 uintptr_t thunk_new(uintptr_t id, uintptr_t size, uintptr_t popped, uintptr_t result);
 uintptr_t thunk_free(uintptr_t address);
 uintptr_t serve_callbacks(void);
+uintptr_t leave(uintptr_t code);
+
+/* Ends SERVE where a channel waits for callbacks, as its client has given it up. */
+void end_service(struct channel *channel);
 
 void prepare_callbacks(void);
 

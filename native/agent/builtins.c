@@ -26,13 +26,22 @@ static uintptr_t module_path(uintptr_t module, WCHAR *buffer, uintptr_t length)
 
 static uintptr_t read(const void *address, void *arena, uintptr_t size)
 {
-    memcpy(arena, address, size);
+    memmove(arena, address, size);  /* the client may name ranges that overlap */
     return 1;
 }
 
 static uintptr_t write(void *address, const void *arena, uintptr_t size)
 {
-    memcpy(address, arena, size);
+    memmove(address, arena, size);
+    return 1;
+}
+
+/* Other threads may write beside what the client changed: those bytes are left alone. */
+static uintptr_t patch(char *address, const char *before, uintptr_t size)
+{
+    const char *after = before + size;
+    for (uintptr_t k = 0; k < size; k++)
+        if (before[k] != after[k]) address[k] = after[k];
     return 1;
 }
 
@@ -41,12 +50,19 @@ static int is_zero(const char *character, uintptr_t width)
     return !character[0] && (width == 1 || !character[1]);
 }
 
+static uintptr_t invalid_parameter(void)
+{
+    SetLastError(ERROR_INVALID_PARAMETER);
+    return 0;
+}
+
 /* Copies a string up to its zero or `room` bytes; returns the bytes copied, without the zero. */
 static uintptr_t string(const char *address, char *arena, uintptr_t room, uintptr_t width)
 {
     uintptr_t size = 0;
+    if (width != 1 && width != 2) return invalid_parameter();
     for (; size + width <= room && !is_zero(address + size, width); size += width)
-        memcpy(arena + size, address + size, width);
+        memmove(arena + size, address + size, width);
     return size;
 }
 
@@ -72,14 +88,9 @@ static uintptr_t heap(void *address, uintptr_t size)
     return (uintptr_t)VirtualAlloc(address, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
 }
 
-static uintptr_t leave(uintptr_t code)
-{
-    ExitProcess((UINT)code);
-}
-
 static const void *const table[] = {
     [OP_LOAD] = load, [OP_FREE] = unload, [OP_RESOLVE] = resolve, [OP_MODULE_PATH] = module_path,
-    [OP_READ] = read, [OP_WRITE] = write, [OP_STRING] = string,
+    [OP_READ] = read, [OP_WRITE] = write, [OP_PATCH] = patch, [OP_STRING] = string,
     [OP_ALLOC] = allocate, [OP_RELEASE] = release, [OP_MAP] = map_arena,
     [OP_ARENA] = stream_arena, [OP_OPEN_SHARED] = open_shared,
     [OP_OPEN_STREAM] = open_stream, [OP_CLOSE_STREAM] = close_stream, [OP_EXIT] = leave,

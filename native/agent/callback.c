@@ -27,7 +27,7 @@ struct thunk {
     uint32_t size;        /* bytes of argument words */
     uint32_t popped;      /* x86: bytes that a call takes off the stack */
     uint32_t real_size;   /* x86: 4 or 8 when the result goes onto the FPU stack, else 0 */
-    volatile LONG live;
+    _Atomic int live;
     uintptr_t id;
     struct thunk *next;   /* of the spare ones */
 };
@@ -120,7 +120,7 @@ static struct thunk *thunk_at(uintptr_t address)
 uintptr_t thunk_new(uintptr_t id, uintptr_t size, uintptr_t popped, uintptr_t result)
 {
     uintptr_t address = 0;
-    if (size > MAX_ARGUMENT_BYTES || popped > size) {
+    if (size > MAX_ARGUMENT_BYTES || popped > size || (size | popped) % sizeof(void *)) {
         SetLastError(ERROR_INVALID_PARAMETER);
         return 0;
     }
@@ -159,7 +159,7 @@ uintptr_t thunk_free(uintptr_t address)
 uintptr_t serve_callbacks(void)
 {
     struct channel *channel = current_channel();
-    if (!channel || channel->callbacks) return 0;
+    if (!channel || channel->callbacks || channel->over) return 0;
     EnterCriticalSection(&idle_lock);
     channel->next_idle = idle;
     idle = channel;
@@ -167,6 +167,19 @@ uintptr_t serve_callbacks(void)
     while (!channel->over) SleepConditionVariableCS(&service_ended, &idle_lock, INFINITE);
     LeaveCriticalSection(&idle_lock);
     return 1;
+}
+
+void end_service(struct channel *channel)
+{
+    EnterCriticalSection(&idle_lock);
+    for (struct channel **link = &idle; *link; link = &(*link)->next_idle)
+        if (*link == channel) {
+            *link = channel->next_idle;
+            channel->over = 1;
+            WakeAllConditionVariable(&service_ended);
+            break;
+        }
+    LeaveCriticalSection(&idle_lock);
 }
 
 static struct channel *borrow(void)
@@ -197,14 +210,15 @@ static void give_back(struct channel *channel)
 /* Returns 0 when the client has given the channel up, now or earlier. */
 static int ask(struct channel *channel, const struct thunk *thunk, const void *reals, const void *words, struct request *answer)
 {
-    char area[REALS + thunk->size + 1];     /* no more than needed: callbacks nest, and the stack has to hold them all */
+    uint32_t size = thunk->size;            /* once: another thread may free the thunk and make it anew */
+    char area[REALS + size + 1];            /* no more than needed: callbacks nest, and the stack has to hold them all */
     struct response response = {.status = STATUS_CALLBACK, .result = (int64_t)thunk->id, .last_error = channel->last_error,
-                                .errno_value = errno, .access = REALS + thunk->size};
+                                .errno_value = errno, .access = REALS + size};
     if (channel->over) return 0;
     if (REALS) memcpy(area, reals, REALS);
-    memcpy(area + REALS, words, thunk->size);
+    memcpy(area + REALS, words, size);
     channel->callbacks++;
-    channel->carrier->respond(channel, channel->running, &response, area, (uint32_t)response.access);
+    channel->carrier->respond(channel, channel->running, &response, area, REALS + size);
     int answered = serve(channel, answer);
     channel->callbacks--;
     return answered;

@@ -5,7 +5,7 @@
 
 #include "agent.h"
 
-static int64_t widen(uint32_t result, const struct call *call)
+int64_t widened(uint32_t result, const struct call *call)
 {
     switch (result) {
     case RESULT_INT8: return (int8_t)call->integer;
@@ -20,7 +20,7 @@ static int64_t widen(uint32_t result, const struct call *call)
     }
 }
 
-static double real(uint32_t result, const struct call *call)
+double real(uint32_t result, const struct call *call)
 {
     float narrow;
     if (result == RESULT_DOUBLE) return call->real;
@@ -36,13 +36,13 @@ uint32_t real_size(uint32_t result)
 
 static uint32_t malformed(const struct request *request)
 {
-    if (request->op != OP_CALL && !builtin(request->op)) return MALFORMED_OPCODE;
+    if (request->op != OP_CALL && request->op != OP_CALL_MANY && !builtin(request->op)) return MALFORMED_OPCODE;
     if (request->size > MAX_ARGUMENT_BYTES || request->size % sizeof(void *)) return MALFORMED_SIZE;
     if ((request->flags & 0xff) > RESULT_DOUBLE) return MALFORMED_RESULT;
     return 0;
 }
 
-static void report_fault(const struct fault *fault, struct response *response)
+void report_fault(const struct fault *fault, struct response *response)
 {
     response->status = STATUS_FAULT;
     response->result = fault->code;
@@ -54,9 +54,10 @@ static void report_fault(const struct fault *fault, struct response *response)
 
 /* Calls with the last error and errno that the request asks for. What the agent does between calls must not
  * show, so a plain call sees the last error that the channel's previous plain call left, or a callback was called with. */
-static int invoke_with_errors(struct channel *channel, const struct request *request, struct call *call, struct response *response)
+int invoke_with_errors(struct channel *channel, const struct request *request, struct call *call, struct response *response)
 {
-    int errno_before = errno, plain = request->op == OP_CALL && !(request->flags & FLAG_SWAP_LAST_ERROR);
+    int errno_before = errno, of_agent = request->op != OP_CALL && request->op != OP_CALL_MANY;
+    int plain = !of_agent && !(request->flags & FLAG_SWAP_LAST_ERROR);
     DWORD visible = channel->last_error;
     if (request->flags & FLAG_SWAP_ERRNO) errno = request->errno_value;
     SetLastError(plain ? visible : request->last_error);
@@ -68,22 +69,25 @@ static int invoke_with_errors(struct channel *channel, const struct request *req
     return failed;
 }
 
-void dispatch(struct channel *channel, const struct request *request, struct response *response)
+static void call_one(struct channel *channel, const struct request *request, struct response *response)
 {
-    uint32_t result = request->flags & 0xff, rule = malformed(request);
-    memset(response, 0, sizeof *response);
-    if (rule) {
-        response->status = STATUS_MALFORMED;
-        response->result = rule;
-        return;
-    }
+    uint32_t result = request->flags & 0xff;
     struct call call = {.function = request->op == OP_CALL ? request->target : builtin(request->op),
                         .words = (uintptr_t)channel->words, .size = request->size, .real_size = real_size(result)};
     if (invoke_with_errors(channel, request, &call, response)) {
         report_fault(&call.fault, response);
         return;
     }
-    response->result = widen(result, &call);
+    response->result = widened(result, &call);
     response->real = real(result, &call);
     response->popped = call.popped;
+}
+
+void dispatch(struct channel *channel, const struct request *request, struct response *response)
+{
+    uint32_t rule = malformed(request);
+    memset(response, 0, sizeof *response);
+    if (!rule && request->op == OP_CALL_MANY) rule = call_many(channel, request, response);
+    else if (!rule) call_one(channel, request, response);
+    if (rule) *response = (struct response){.status = STATUS_MALFORMED, .result = rule};
 }

@@ -1,12 +1,12 @@
-/* int invoke(struct call *call): the Microsoft x64 calling convention.
+/* int invoke_guarded(struct call *call): the Microsoft x64 calling convention.
  *
  * Words 1 to 4 go into the integer and the floating-point registers alike, so that a callee finds
  * each where its prototype says, and a variadic one in both; the rest go onto the stack above the
  * 32 bytes of home space. Offsets into struct call: function 0, words 8, size 16, integer 24, real 32.
  */
-    .globl invoke
-    .seh_proc invoke
-invoke:
+    .globl invoke_guarded
+    .seh_proc invoke_guarded
+invoke_guarded:
     movq    %rcx, 8(%rsp)           /* home slot: fault_filter finds the call here */
     pushq   %rbp
     .seh_pushreg %rbp

@@ -1,11 +1,11 @@
-/* int invoke(struct call *call): cdecl and stdcall alike.
+/* int invoke_guarded(struct call *call): cdecl and stdcall alike.
  *
  * All words go onto the stack; the stack pointer is restored whoever took the arguments off, and how
  * much the callee took is reported. Offsets into struct call: function 0, words 8, size 16,
  * integer 24, real 32, popped 40, real_size 44.
  */
-    .globl _invoke
-_invoke:
+    .globl _invoke_guarded
+_invoke_guarded:
     pushl   %ebp
     movl    %esp, %ebp
     pushl   %ebx
@@ -49,7 +49,7 @@ _invoke:
     popl    %ebp
     ret
 
-/* void land(struct registration *frame): go on in the invoke() that made the frame, after an unwind. */
+/* void land(struct registration *frame): go on in the invoke_guarded() that made the frame, after an unwind. */
     .globl _land
 _land:
     movl    4(%esp), %eax

@@ -21,6 +21,28 @@ static LONG WINAPI last_words(EXCEPTION_POINTERS *exception)
     return EXCEPTION_EXECUTE_HANDLER;
 }
 
+typedef LONG(NTAPI *lock_loader_fn)(ULONG flags, ULONG *result, ULONG_PTR *cookie);
+enum { TRY_ONLY = 2, TAKEN = 1, LEAVING_TRIES = 50, LEAVING_PAUSE = 10 };
+static lock_loader_fn lock_loader;
+
+/* ExitProcess waits for the loader lock, for ever where a DLL's DllMain is stuck. Whoever takes it here keeps it. */
+static int loader_is_free(void)
+{
+    ULONG result = TAKEN;
+    ULONG_PTR cookie;
+    return !lock_loader || (lock_loader(TRY_ONLY, &result, &cookie) >= 0 && result == TAKEN);
+}
+
+uintptr_t leave(uintptr_t code)
+{
+    for (int tries = 0; tries < LEAVING_TRIES; tries++) {
+        if (loader_is_free()) ExitProcess((UINT)code);
+        Sleep(LEAVING_PAUSE);
+    }
+    TerminateProcess(GetCurrentProcess(), (UINT)code);
+    return 0;
+}
+
 static HANDLE duplicate(DWORD standard)
 {
     HANDLE copy = INVALID_HANDLE_VALUE;
@@ -55,6 +77,7 @@ int wmain(void)
     char *arena = VirtualAlloc(NULL, CONTROL_ARENA, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
     SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | SEM_NOOPENFILEERRORBOX);
     SetUnhandledExceptionFilter(last_words);
+    lock_loader = (lock_loader_fn)(void (*)(void))GetProcAddress(GetModuleHandleW(L"ntdll"), "LdrLockLoaderLock");
     redirect_standard_handles();
     prepare_channels();
     prepare_callbacks();

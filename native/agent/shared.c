@@ -4,16 +4,22 @@
  * the address that the client has it at, so a pointer into it means the same to both. The client owns
  * all three: when it closes its end of the pipe that we sleep on, or dies, the channel ends.
  *
+ * The thread's stack lies behind the arena: what a DLL keeps in local variables, and gives a callback the address
+ * of, the client sees without asking.
+ *
  * No lock: the slot belongs to whoever's turn it is. The side that waits spins for a while, then sets its
  * flag and sleeps in a read of its pipe; the other side writes a byte when it sees the flag. Between
- * storing a counter and reading a flag (and the other way round) stands a full barrier: without it
- * the processor may swap the two, and a wake-up is lost.
+ * storing a counter and reading a flag (and the other way round) stands a full barrier, which the stores of
+ * _Atomic words bring: without it the processor may swap the two, and a wake-up is lost.
  */
+#include <stdatomic.h>
 #include <string.h>
 
 #include "agent.h"
 
 enum { FIRST_REST = 16, LAST_REST = 256 };
+
+enum { PAGE = 4096, STACK_REST = ROOM_FOR_HANDLERS };
 
 struct shared {
     struct channel base;    /* its arenas are those that took the place of the one behind the slot */
@@ -23,11 +29,18 @@ struct shared {
     uint32_t rest;          /* requests until spinning is tried again */
     uint32_t next_rest;
     uint32_t seen;
+    char *stack;            /* its lowest address; NULL: the thread stays on its own */
+    uint64_t stack_size;
 };
 
-static volatile uint32_t *word(const struct shared *channel, int offset)
+static _Atomic uint32_t *word(const struct shared *channel, int offset)
 {
-    return (volatile uint32_t *)(channel->slot + offset);
+    return (_Atomic uint32_t *)(channel->slot + offset);
+}
+
+static int asked(const struct shared *channel)
+{
+    return *word(channel, SLOT_REQUEST_SERIAL) != channel->seen;
 }
 
 static LONGLONG now(void)
@@ -50,7 +63,7 @@ static int spin_for_request(struct shared *channel)
     if (!channel->spin || (channel->rest && channel->rest--)) return 0;
     for (LONGLONG end = now() + channel->spin; now() < end;)
         for (int k = 0; k < 32; k++) {
-            if (*word(channel, SLOT_REQUEST_SERIAL) != channel->seen) return 1;
+            if (asked(channel)) return 1;
             __builtin_ia32_pause();
         }
     rest(channel);
@@ -63,8 +76,7 @@ static int sleep_for_request(const struct shared *channel)
     DWORD count;
     int alive = 1;
     *word(channel, SLOT_AGENT_ASLEEP) = 1;
-    __sync_synchronize();
-    while (alive && *word(channel, SLOT_REQUEST_SERIAL) == channel->seen)
+    while (alive && !asked(channel))
         alive = ReadFile(channel->requests, bytes, sizeof bytes, &count, NULL) && count;
     *word(channel, SLOT_AGENT_ASLEEP) = 0;
     return alive;
@@ -78,9 +90,7 @@ static void respond(struct channel *base, const struct task *task, const struct 
     (void)task;
     memcpy(channel->slot + SLOT_RESPONSE, response, sizeof *response);
     if (size) memcpy(channel->slot + SLOT_REQUEST, area, size);
-    __sync_synchronize();
     *word(channel, SLOT_RESPONSE_SERIAL) = channel->seen;
-    __sync_synchronize();
     if (*word(channel, SLOT_CLIENT_ASLEEP)) WriteFile(channel->wakes, "", 1, &done, NULL);
 }
 
@@ -91,6 +101,7 @@ static int receive(struct channel *base, struct request *request)
     if (!spin_for_request(channel) && !sleep_for_request(channel)) return 0;
     channel->seen = *word(channel, SLOT_REQUEST_SERIAL);
     memcpy(request, channel->slot + SLOT_REQUEST, sizeof *request);
+    atomic_signal_fence(memory_order_seq_cst);     /* the compiler may not look into the slot again either */
     if (request->size <= sizeof base->words)
         memcpy(base->words, channel->slot + SLOT_REQUEST + sizeof *request, request->size);
     return 1;
@@ -107,38 +118,60 @@ static void close_shared(struct shared *channel)
 {
     drop_arenas(&channel->base);
     UnmapViewOfFile(channel->slot);
+    if (channel->stack) UnmapViewOfFile(channel->stack);
     CloseHandle(channel->requests);
     CloseHandle(channel->wakes);
     HeapFree(GetProcessHeap(), 0, channel);
 }
 
+static void serve_here(void *channel)
+{
+    struct request none;
+    serve(channel, &none);
+}
+
 static DWORD WINAPI serve_shared(void *argument)
 {
     struct shared *channel = argument;
-    struct request none;
+    char *low = channel->stack;
+    DWORD before;
     set_current_channel(&channel->base);
-    serve(&channel->base, &none);
+    keep_room_for_handlers();
+    if (low && VirtualProtect(low + STACK_REST, PAGE, PAGE_READWRITE | PAGE_GUARD, &before))
+        on_stack(low, low + channel->stack_size, low + STACK_REST + PAGE, serve_here, channel);
+    else
+        serve_here(channel);
     close_shared(channel);
     return 0;
 }
 
-uintptr_t map_segment(const WCHAR *path, uintptr_t address, uintptr_t size)
+/* A view of its own for each part: Windows takes the end of the view that a stack lies in for the stack's end. */
+static char *map_part(const WCHAR *path, uintptr_t address, uintptr_t offset, uintptr_t size)
 {
     HANDLE file = CreateFileW(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
     if (file == INVALID_HANDLE_VALUE) return 0;
     HANDLE mapping = CreateFileMappingW(file, NULL, PAGE_READWRITE, 0, 0, NULL);
-    void *view = mapping ? MapViewOfFileEx(mapping, FILE_MAP_ALL_ACCESS, 0, 0, size, (void *)address) : NULL;
+    void *view = mapping ? MapViewOfFileEx(mapping, FILE_MAP_ALL_ACCESS, 0, (DWORD)offset, size, (void *)address) : NULL;
     DWORD error = GetLastError();
     if (mapping) CloseHandle(mapping);
     CloseHandle(file);
     SetLastError(error);
-    return (uintptr_t)view;
+    return view;
+}
+
+uintptr_t map_segment(const WCHAR *path, uintptr_t address, uintptr_t size)
+{
+    return (uintptr_t)map_part(path, address, 0, size);
 }
 
 uintptr_t map_arena(const WCHAR *path, uintptr_t address, uintptr_t size)
 {
     struct channel *channel = current_channel();
-    char *arena = channel ? (char *)map_segment(path, address, size) : NULL;
+    if (!channel || channel->carrier != &carrier) {
+        SetLastError(ERROR_INVALID_FUNCTION);
+        return 0;
+    }
+    char *arena = (char *)map_segment(path, address, size);
     if (arena && !add_arena(channel, arena, size)) {
         UnmapViewOfFile(arena);
         return 0;
@@ -158,17 +191,24 @@ static LONGLONG ticks(uintptr_t microseconds)
     return frequency.QuadPart * (LONGLONG)microseconds / 1000000;
 }
 
-uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, const WCHAR *requests, const WCHAR *wakes, uintptr_t spin)
+uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, const WCHAR *requests, const WCHAR *wakes, uintptr_t spin, uintptr_t stack)
 {
     HANDLE thread = NULL;
-    struct shared *channel = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *channel);
-    if (!channel) return 0;
+    int usable = size >= SLOT_ARENA && size == (DWORD)size && (!stack || stack >= THREAD_STACK_COMMIT);
+    struct shared *channel = usable ? HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *channel) : NULL;
+    if (!channel) {
+        SetLastError(usable ? ERROR_NOT_ENOUGH_MEMORY : ERROR_INVALID_PARAMETER);
+        return 0;
+    }
     channel->base.carrier = &carrier;
     channel->spin = ticks(spin);
     channel->next_rest = FIRST_REST;
-    channel->slot = (char *)map_segment(segment, address, size);
-    channel->requests = channel->slot ? open_pipe(requests, GENERIC_READ) : INVALID_HANDLE_VALUE;
-    channel->wakes = channel->slot ? open_pipe(wakes, GENERIC_WRITE) : INVALID_HANDLE_VALUE;
+    channel->slot = map_part(segment, address, 0, size);
+    channel->stack = channel->slot && stack ? map_part(segment, address + size, size, stack) : NULL;
+    channel->stack_size = stack;
+    int mapped = channel->slot && (channel->stack || !stack);
+    channel->requests = mapped ? open_pipe(requests, GENERIC_READ) : INVALID_HANDLE_VALUE;
+    channel->wakes = mapped ? open_pipe(wakes, GENERIC_WRITE) : INVALID_HANDLE_VALUE;
     if (channel->requests != INVALID_HANDLE_VALUE && channel->wakes != INVALID_HANDLE_VALUE)
         thread = CreateThread(NULL, THREAD_STACK_COMMIT, serve_shared, channel, 0, NULL);
     if (!thread) {

@@ -4,6 +4,7 @@
  * opens the others. Nothing else may block it: it is also the watchdog, since the end of the
  * stream is how the agent learns that its client has gone.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,11 +16,11 @@ struct stream {
     uint32_t number;
     HANDLE arrived;
     volatile LONG busy;
-    volatile LONG closing;
+    _Atomic int closing;
     struct request request;
 };
 
-static struct stream *streams;
+static struct stream control, *streams;
 static CRITICAL_SECTION streams_lock, output_lock;
 static HANDLE output;
 
@@ -39,11 +40,12 @@ int write_all(HANDLE file, const void *buffer, uint64_t size)
     return 1;
 }
 
+/* One that closes is not found any more: its thread may free it at any time. */
 static struct stream *find(uint32_t number)
 {
     EnterCriticalSection(&streams_lock);
     struct stream *stream = streams;
-    while (stream && stream->number != number) stream = stream->next;
+    while (stream && (stream->number != number || stream->closing)) stream = stream->next;
     LeaveCriticalSection(&streams_lock);
     return stream;
 }
@@ -79,9 +81,11 @@ static void respond(struct channel *base, const struct task *task, const struct 
 static int wait_for_request(struct channel *base, struct request *request)
 {
     struct stream *stream = (struct stream *)base;
-    int arrived = WaitForSingleObject(stream->arrived, INFINITE) == WAIT_OBJECT_0 && !stream->closing;
+    if (stream->closing && !stream->busy) return 0;
+    if (WaitForSingleObject(stream->arrived, INFINITE) != WAIT_OBJECT_0) return 0;
+    if (stream->closing && !stream->busy) return 0;     /* what came before that is done: the client counts on an answer */
     *request = stream->request;
-    return arrived;
+    return 1;
 }
 
 static void unmap(char *arena)
@@ -110,6 +114,7 @@ static DWORD WINAPI serve_channel(void *argument)
     struct stream *stream = argument;
     struct request none;
     set_current_channel(&stream->base);
+    keep_room_for_handlers();
     serve(&stream->base, &none);
     forget(stream);
     return 0;
@@ -124,10 +129,15 @@ static void add(struct stream *stream)
     LeaveCriticalSection(&streams_lock);
 }
 
-uintptr_t stream_arena(uintptr_t number, uintptr_t size)
+static uintptr_t invalid(void)
 {
-    struct stream *stream = find((uint32_t)number);
-    char *arena = stream ? VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE) : NULL;
+    SetLastError(ERROR_INVALID_PARAMETER);
+    return 0;
+}
+
+static uintptr_t new_arena(struct stream *stream, uintptr_t size)
+{
+    char *arena = VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
     if (arena && !add_arena(&stream->base, arena, size)) {
         VirtualFree(arena, 0, MEM_RELEASE);
         return 0;
@@ -135,14 +145,25 @@ uintptr_t stream_arena(uintptr_t number, uintptr_t size)
     return (uintptr_t)arena;
 }
 
+/* For the calling thread's own channel only: nobody else may touch its arenas. */
+uintptr_t stream_arena(uintptr_t number, uintptr_t size)
+{
+    struct channel *channel = current_channel();
+    if (!channel || channel->carrier != &carrier) return invalid();
+    struct stream *stream = (struct stream *)channel;
+    return stream->number == number ? new_arena(stream, size) : invalid();
+}
+
+/* Streams come and go by channel 0 alone, so none goes while the main thread reads a frame for it. */
 uintptr_t open_stream(uintptr_t number, uintptr_t size)
 {
-    struct stream *stream = find((uint32_t)number) ? NULL : HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *stream);
+    if (current_channel() != &control.base || number != (uint32_t)number || find((uint32_t)number)) return invalid();
+    struct stream *stream = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof *stream);
     if (!stream) return 0;
     stream->number = (uint32_t)number;
     stream->arrived = CreateEventW(NULL, FALSE, FALSE, NULL);
     add(stream);
-    uintptr_t arena = stream_arena(number, size);
+    uintptr_t arena = stream->arrived ? new_arena(stream, size) : 0;
     HANDLE thread = arena ? CreateThread(NULL, THREAD_STACK_COMMIT, serve_channel, stream, 0, NULL) : NULL;
     if (!thread) {
         DWORD error = GetLastError();
@@ -154,12 +175,22 @@ uintptr_t open_stream(uintptr_t number, uintptr_t size)
     return arena;
 }
 
+/* The thread frees the stream as soon as it hears of this. */
+static void finish(struct stream *stream)
+{
+    EnterCriticalSection(&streams_lock);
+    stream->closing = 1;
+    end_service(&stream->base);
+    SetEvent(stream->arrived);
+    LeaveCriticalSection(&streams_lock);
+}
+
 uintptr_t close_stream(uintptr_t number)
 {
-    struct stream *stream = number ? find((uint32_t)number) : NULL;
-    if (!stream) return 0;
-    stream->closing = 1;
-    SetEvent(stream->arrived);
+    int mine = current_channel() == &control.base && number && number == (uint32_t)number;
+    struct stream *stream = mine ? find((uint32_t)number) : NULL;
+    if (!stream) return invalid();
+    finish(stream);
     return 1;
 }
 
@@ -208,10 +239,11 @@ static int receive(HANDLE in)
 
 void serve_stream(HANDLE in, HANDLE out, char *arena)
 {
-    static struct stream control;
     InitializeCriticalSection(&streams_lock);
     InitializeCriticalSection(&output_lock);
     output = out;
+    control.base.over = 1;      /* for callbacks: the main thread must not wait for anything but the next frame */
+    set_current_channel(&control.base);
     add(&control);
     if (!add_arena(&control.base, arena, CONTROL_ARENA)) return;
     while (receive(in)) continue;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #define WIRE_MAGIC "WINBRIDG"
 #define FRAME_MAGIC 0x46425757u
 #define MAX_ARGUMENT_BYTES 8192u
@@ -36,6 +36,8 @@ enum {
     OP_THUNK_FREE = 20,
     OP_CALLBACK_RETURN = 21,
     OP_SERVE = 22,
+    OP_CALL_MANY = 23,
+    OP_PATCH = 24,
 };
 
 enum {
@@ -65,6 +67,7 @@ enum {
     MALFORMED_RESULT = 3,
     MALFORMED_ARENA = 4,
     MALFORMED_CHANNEL = 5,
+    MALFORMED_COLUMN = 6,
 };
 
 enum {
@@ -127,5 +130,21 @@ struct frame {
     uint64_t arena_size;
 };
 _Static_assert(sizeof(struct frame) == 24, "the wire has no padding");
+
+struct many {
+    uint64_t progress;
+    uint64_t count;
+    uint32_t budget;
+    uint32_t popped;
+};
+_Static_assert(sizeof(struct many) == 24, "the wire has no padding");
+
+struct column {
+    uint64_t address;
+    int64_t stride;
+    uint32_t kind;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct column) == 24, "the wire has no padding");
 
 #endif

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 import time
@@ -21,6 +22,10 @@ COMPILERS = {
     "win64": ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64"),
     "win32": ("i686-w64-mingw32-gcc", "gcc-mingw-w64-i686"),
 }
+TESTED_WINE = ("8.0", "10.0")
+TESTED_PYTHON = ("3.10", "3.11", "3.12", "3.13")
+"""What ``make test``, ``make test-wine10`` and ``make test-pythons`` ran on."""
+
 CHECKOUT = Path(winbridge.__file__).resolve().parent.parent
 
 
@@ -32,12 +37,14 @@ class Finding(NamedTuple):
         found: whether it is there and works.
         detail: which one, or what is wrong.
         mend: a command that puts it right.
+        note: what is worth knowing and no fault.
     """
 
     what: str
     found: bool
     detail: str
     mend: str = ""
+    note: str = ""
 
 
 def findings(config: Config, archs: Iterable[str]) -> Iterator[Finding]:
@@ -47,6 +54,7 @@ def findings(config: Config, archs: Iterable[str]) -> Iterator[Finding]:
         config: where Wine and its prefix are.
         archs: ``win64``, ``win32`` or both.
     """
+    yield check_python()
     loaders = {arch: check_loader(config, arch) for arch in archs}
     yield from loaders.values()
     usable = [arch for arch, finding in loaders.items() if finding.found]
@@ -64,11 +72,27 @@ def findings(config: Config, archs: Iterable[str]) -> Iterator[Finding]:
         yield from (check_compiler(arch) for arch in loaders)
 
 
+def check_python() -> Finding:
+    """winbridge counts on CPython: on reference counts, and on how its ctypes lays out classes."""
+    name, version = platform.python_implementation(), platform.python_version()
+    note = not_tested(f"{name} {version}", TESTED_PYTHON, f"{name} {version}".removeprefix("CPython "))
+    return Finding("Python", True, f"{version}, {sys.executable} ({winbridge.__impl__} implementation)", note=note)
+
+
+def not_tested(product: str, tested: tuple[str, ...], version: str) -> str:
+    """What to say of a version unless it is one of the tested ones, or a release of one of those."""
+    if any(version == known or version.startswith((f"{known}.", f"{known} ")) for known in tested):
+        return ""
+    return f"{product}: not among the tested versions ({', '.join(tested)})"
+
+
 def check_loader(config: Config, arch: str) -> Finding:
     what = f"Wine for {arch}"
     try:
         loader = wine.find_loader(config, arch)
-        return Finding(what, True, f"{wine.version(loader)}, {loader.path} ({loader.found})")
+        version = wine.version(loader)
+        note = not_tested(f"Wine {version}", TESTED_WINE, version)
+        return Finding(what, True, f"{version}, {loader.path} ({loader.found})", note=note)
     except AgentError as error:
         install = wine.INSTALL if arch == "win64" else wine.INSTALL_32
         return Finding(what, False, str(error), install if config.wine is None else "")

@@ -29,6 +29,8 @@ def doctor(ctx: click.Context, arch: str | None) -> None:
         console.print(mark, Text(f"{finding.what:<22}"), Text(finding.detail))
         if finding.mend:
             console.print(Text(f"        {'':<22} mend: {finding.mend}", "yellow"))
+        if finding.note:
+            console.print(Text(f"        {'':<22} note: {finding.note}", "yellow"))
         missing += not finding.found
     if missing:
         console.print(f"{missing} thing{'s' * (missing != 1)} missing")

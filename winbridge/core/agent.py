@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import select
+import struct
 import subprocess
 import threading
 import time
@@ -14,11 +15,22 @@ from pathlib import Path
 
 from winbridge.core import prefix, wine, wire
 from winbridge.core.config import Config
-from winbridge.core.errors import AgentDiedError, AgentStartError
+from winbridge.core.errors import AgentDiedError, AgentStartError, WireError
 
 AGENTS = Path(__file__).resolve().parent.parent / "agents"
 TAIL_LINES = 50
 
+MACHINES = {"win64": 0x8664, "win32": 0x14C}
+"""IMAGE_FILE_MACHINE_AMD64 and IMAGE_FILE_MACHINE_I386."""
+
+_COFF = struct.Struct("<4sHH12xH2x")
+"""Signature, machine, number of sections, bytes of the optional header that follows."""
+
+_SECTION = struct.Struct("<16xII16x")
+"""Size and place of a section's bytes in the file."""
+
+READS_AT_ONCE = 64
+"""A DLL that prints without end must not keep the warden from its other work."""
 
 logger = logging.getLogger("winbridge.agent")
 
@@ -41,16 +53,39 @@ def executable(arch: str) -> Path:
     return path
 
 
-def _require_32_bit(config: Config) -> None:
-    """A prefix made by a Wine without 32 bit stays without when that part is installed later."""
-    folder = config.prefix / "drive_c" / "windows" / "syswow64"
-    if folder.is_dir() and not (folder / "kernel32.dll").exists():
-        loader = wine.find_loader(config, "win64").path
-        raise AgentStartError(
-            f"the Wine prefix {config.prefix} was made by a Wine without 32 bit ({folder} has no kernel32.dll);"
-            f" bring it up to date: rm {config.prefix}/.update-timestamp;"
-            f" WINEPREFIX={config.prefix} {loader} wineboot -u"
-        )
+def _require_whole(path: Path, arch: str) -> None:
+    """Refuse a damaged file, which Wine would try to run as something else.
+
+    Raises:
+        AgentStartError: it is no Windows program of this architecture, or ends too early (layout: Microsoft's
+            "PE Format").
+    """
+    try:
+        fault = _damage(path.read_bytes(), arch)
+    except OSError as error:
+        fault = f"cannot be read: {error}"
+    if fault:
+        raise AgentStartError(f"the {arch} agent {path} {fault}: build it with `make agents`, or reinstall winbridge")
+
+
+def _damage(data: bytes, arch: str) -> str:
+    """What is wrong with a program's file; empty if nothing is."""
+    try:
+        (header,) = struct.unpack_from("<I", data, 60)
+        signature, machine, sections, optional = _COFF.unpack_from(data, header)
+        table = header + _COFF.size + optional
+        end = max(sum(_SECTION.unpack_from(data, table + _SECTION.size * number)) for number in range(sections))
+    except (struct.error, ValueError):
+        signature = b""
+    if data[:2] != b"MZ" or signature != b"PE\0\0":
+        return "is damaged: it is no Windows program"
+    if machine != MACHINES[arch]:
+        return f"is damaged or misplaced: it is made for another machine ({machine:#x})"
+    return f"is damaged: it has {len(data)} bytes of {end}" if len(data) < end else ""
+
+
+class _BrokenStreamError(AgentDiedError, WireError):
+    """The agent sent what does not follow the wire's rules, and was ended."""
 
 
 class Agent:
@@ -69,11 +104,21 @@ class Agent:
         self.arch = arch
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._draining = threading.Lock()
+        self._prefix = config.prefix
+        self.server: int | None = None
+        self.lost_server = False
+        self.broken: Exception | None = None
         try:
             self.greeting = self._greeted(config)
         except _EndedEarlyError:  # a Wine server that is just ending takes a new program with it
             logger.info("the %s agent ended before it greeted; starting it once more", arch)
-            self.greeting = self._greeted(config)
+            self.greeting = self._greeted_or_failed(config)
+
+    def _greeted_or_failed(self, config: Config) -> wire.Greeting:
+        try:
+            return self._greeted(config)
+        except _EndedEarlyError as error:
+            raise AgentStartError(str(error)) from None
 
     def _greeted(self, config: Config) -> wire.Greeting:
         self.process = self._start(config)
@@ -82,17 +127,20 @@ class Agent:
         self.output = self.process.stdout.fileno()
         self.errors = self.process.stderr.fileno()
         try:
-            return self._greeting(config.timeout_start)
+            greeting = self._greeting(config.timeout_start)
+            self.server = wine.server_process(config.prefix)
+            return greeting
         except BaseException:
             self.kill()
             raise
 
     def _start(self, config: Config) -> subprocess.Popen[bytes]:
         binary = executable(self.arch)
+        _require_whole(binary, self.arch)
         loader = wine.find_loader(config, self.arch)
         prefix.ensure(config)
         if self.arch == "win32":
-            _require_32_bit(config)
+            prefix.ensure_32_bit(config)
         try:
             return subprocess.Popen(
                 [str(loader.path), str(binary)],
@@ -153,7 +201,9 @@ class Agent:
     def _read_errors(self) -> list[str]:
         data = b""
         with contextlib.suppress(OSError):
-            while self.errors >= 0 and select.select([self.errors], [], [], 0)[0]:
+            for _ in range(READS_AT_ONCE):
+                if self.errors < 0 or not select.select([self.errors], [], [], 0)[0]:
+                    break
                 piece = os.read(self.errors, 65536)
                 if not piece:
                     break
@@ -164,16 +214,40 @@ class Agent:
         """Whether the process runs."""
         return self.process.poll() is None
 
+    def stopped(self) -> bool:
+        """Whether somebody stopped the process (SIGSTOP): it goes on when told to (SIGCONT), and answers nothing."""
+        try:
+            state = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state in "Tt"
+
+    def end_without_server(self) -> None:
+        """End a process whose Wine server is gone: some of its threads may be gone too, others wait for ever."""
+        self.lost_server = True
+        self.process.kill()
+        wine.end_orphans(self._prefix)
+
+    def end_broken(self, error: Exception) -> None:
+        """End a process whose stream broke: nothing says where its next frame starts."""
+        self.broken = error
+        self.process.kill()
+
     def death(self) -> AgentDiedError:
-        """The exception that tells how the process ended."""
+        """The exception that tells how the process ended; a WireError too where what it sent was the reason."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
         self.drain_errors()
         code = self.process.returncode
         how = "is gone" if code is None else f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
+        if self.lost_server:
+            how += f", since its Wine server (pid {self.server}) ended; the next session starts another"
         tail = "\n".join(self.tail)
         said = f"; the last it wrote to stderr:\n{tail}" if tail else ""
-        return AgentDiedError(f"the {self.arch} Windows process (pid {self.process.pid}) {how}{said}", code, tail)
+        kind = _BrokenStreamError if isinstance(self.broken, WireError | ValueError) else AgentDiedError
+        if self.broken:
+            how += f", since its stream broke: {self.broken}"
+        return kind(f"the {self.arch} Windows process (pid {self.process.pid}) {how}{said}", code, tail)
 
     def kill(self) -> None:
         """End the process now and free our ends of its streams."""
@@ -191,5 +265,6 @@ class Agent:
 
     def disown(self) -> None:
         """In a forked child: drop the inherited descriptors; the process is the parent's."""
+        self._draining = threading.Lock()  # the parent's warden may have held it at the fork
         self.release()
         self.process.returncode = 0  # it is not our child: keep Popen from waiting for it

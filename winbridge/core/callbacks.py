@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import struct
 import threading
 import weakref
 from collections import deque
@@ -39,6 +40,13 @@ LONGEST_END = 5.0
 """Seconds that a waiting thread gets to notice that its session closed; usually it takes far less than one."""
 
 _MASK = (1 << 64) - 1
+_CALLBACK, _CALLBACK_RETURN = int(Status.CALLBACK), int(Op.CALLBACK_RETURN)
+_RETURN = struct.Struct(wire.REQUEST.format + "Q")
+"""A request with one word: the bits of a result."""
+
+
+def _nobody() -> None:
+    """In place of a reference to a callback that is not known."""
 
 
 class Callback:
@@ -52,7 +60,7 @@ class Callback:
         self.address = 0
         self.number = number
         self.handler = handler
-        self.flags = flags
+        self.flags = int(flags)  # and a result of none, which is 0
         self._owner = owner
 
     def close(self) -> None:
@@ -70,12 +78,15 @@ class Callbacks:
 
     Args:
         session: whose agent calls them.
+
+    Attributes:
+        known: those that there are, by number.
     """
 
     def __init__(self, session: SessionEngine) -> None:
         self._session = session
         self._numbers = itertools.count(1)
-        self._known: weakref.WeakValueDictionary[int, Callback] = weakref.WeakValueDictionary()
+        self.known: dict[int, weakref.ref[Callback]] = {}
         self._dropped: deque[int] = deque()
         self._services = Services(session, self)
 
@@ -104,16 +115,18 @@ class Callbacks:
         """
         self._free_dropped()
         number = next(self._numbers) & 0xFFFFFFFF
-        callback = self._known[number] = Callback(self, number, handler, flags)
-        callback.address = ask(self._session, Op.THUNK_NEW, lambda _: [number, words, popped, result]).value
-        if not callback.address:
+        callback = Callback(self, number, handler, flags)
+        address = ask(self._session, Op.THUNK_NEW, lambda _: [number, words, popped, result]).value
+        if not address:
             raise MemoryError(f"the Windows process has no room for another callback of {words} bytes of arguments")
+        self.known[number] = weakref.ref(callback)
+        callback.address = address
         self._services.start()
         return callback
 
     def drop(self, number: int, address: int) -> None:
         """Forget a callback; the agent is told when the next is made, as this may run in a finaliser."""
-        self._known.pop(number, None)
+        self.known.pop(number, None)
         self._dropped.append(address)
 
     def _free_dropped(self) -> None:
@@ -138,9 +151,12 @@ class Callbacks:
         Returns:
             the record of the call itself.
         """
-        while record[0] == Status.CALLBACK:
-            message = (answer or self.answer)(record)
-            self._session.share_heap()  # the handler may have made it grow
+        answer = answer or self.answer
+        session = self._session
+        while record[0] == _CALLBACK:
+            message = answer(record)
+            if session._mapped != len(session.heap.segments):  # the handler made it grow
+                session.share_heap()
             record = channel.exchange(message, timeout)
         return record
 
@@ -150,24 +166,22 @@ class Callbacks:
         Returns:
             the request that takes its result to the agent.
         """
-        callback = self._known.get(record[2] & 0xFFFFFFFF)
+        callback = self.known.get(record[2] & 0xFFFFFFFF, _nobody)()
         if callback is None:  # dropped, but the agent was not told yet
             return wire.request(Op.CALLBACK_RETURN, target=CALLBACK_GONE)
-        bits, last_error, errno = 0, record[1], record[4]
+        last_error, errno = record[1], record[4]
         try:
             if callback.flags:
                 bits, last_error, errno = callback.handler(record[9], last_error, errno)
             else:
                 bits = callback.handler(record[9])
-            value = (bits & _MASK).to_bytes(8, "little")
+            bits &= _MASK
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             report(error, "on calling a callback", callback.handler)
-            value = bytes(8)
-        return wire.request(
-            Op.CALLBACK_RETURN, value, flags=callback.flags | Result.NONE, last_error=last_error, errno=errno
-        )
+            bits = 0
+        return _RETURN.pack(_CALLBACK_RETURN, callback.flags, 8, last_error, errno, 0, 0, 0, 0, 0, bits)
 
     def close(self) -> None:
         """Wait for the threads that wait; the agent has ended."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from winbridge.core.impl import step
+
 PIECE = 4096
 """Bytes that are compared at a time."""
 
@@ -11,6 +13,7 @@ _EACH = re.compile(rb"[^\0]+")
 _TOGETHER = re.compile(rb"[^\0]+(?:\0{1,16}[^\0]+)*")
 
 
+@step("carry")
 def carry(memory: memoryview, before: bytes, after: bytes) -> None:
     """Bring a change into memory that may have changed there too: what this change did not touch stays.
 

@@ -178,7 +178,9 @@ def _converted(name: str, value: object, source: Source) -> object:
         result = msgspec.convert(value, _types()[name], strict=not source.text, dec_hook=_make)
         if isinstance(result, Path):
             result = Path(os.path.abspath((source.folder or Path()) / result.expanduser()))
-    except (msgspec.ValidationError, OSError, RuntimeError) as error:
+        if isinstance(result, str | Path) and b"\0" in os.fsencode(result):
+            raise ValueError("no file and no variable can be called so")
+    except (msgspec.ValidationError, OSError, RuntimeError, ValueError) as error:
         expected = _types()[name].__metadata__[-1].description
         raise ConfigError(f"{name} = {value!r} ({source.describe(name)}): expected {expected}") from error
     return result

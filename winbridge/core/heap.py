@@ -8,12 +8,20 @@ used in, and is known to the next one. ``core.sharing`` shows it to the agents.
 
 from __future__ import annotations
 
+import bisect
+import operator
 import os
 import threading
 import weakref
 from collections import defaultdict, deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from winbridge.core.impl import chosen, step
 from winbridge.core.transport.segment import GRANULE, Segment
+
+if TYPE_CHECKING:
+    from winbridge.core.session import SessionEngine
 
 SMALL = 1024
 """Up to here blocks come in multiples of ALIGNMENT, above in powers of two."""
@@ -25,6 +33,7 @@ ALIGNMENT = 16
 SEGMENT = {8: 1 << 24, 4: 1 << 22}
 """Bytes of a segment for small blocks, by pointer size. Untouched pages take no memory."""
 
+_start = operator.itemgetter(0)
 _zeros = [bytes(size) for size in range(SMALL + 1)]
 
 
@@ -50,6 +59,9 @@ class Block:
         self._bin.append((self.address, self._room))  # nothing else: a finaliser may run anywhere
 
 
+_Block: type[Block] = chosen(Block)
+
+
 class Heap:
     """The heap for one width of pointers.
 
@@ -70,7 +82,9 @@ class Heap:
         self._current: Segment | None = None
         self._used = 0
         self._lock = threading.Lock()
+        self._lent: list[tuple[int, int, memoryview, Any]] = []
 
+    @step("allocate")
     def allocate(self, size: int) -> Block:
         """Zeroed memory.
 
@@ -85,8 +99,8 @@ class Heap:
             address, view = bin.pop()
         except IndexError:
             address, view = self._carve(room)
-            return Block(address, size, view, bin)
-        block = Block(address, size, view, bin)
+            return _Block(address, size, view, bin)
+        block = _Block(address, size, view, bin)
         block.view[:] = _zeros[size] if size <= SMALL else bytes(size)
         return block
 
@@ -109,7 +123,7 @@ class Heap:
         except IndexError:
             with self._lock:
                 segment = self._grow(room)
-        return Block(segment.address, size, segment.view, bin)
+        return _Block(segment.address, size, segment.view, bin)
 
     def _grow(self, size: int) -> Segment:
         segment = Segment(size, self.pointer_size, heap=True)
@@ -123,6 +137,36 @@ class Heap:
             if start <= address and address + size <= end:
                 return view[address - start : address - start + size]
         return None
+
+    def lend(self, address: int, view: memoryview, owner: Any) -> None:
+        """Let memory that is not the heap's be seen too: the stack of an agent's thread.
+
+        Args:
+            address: where it lies, here and in that agent; others may have something else there.
+            view: its bytes.
+            owner: the ``link`` of that agent's transport.
+        """
+        with self._lock:
+            self._lent = sorted([*self._lent, (address, address + len(view), view, owner)], key=_start)
+
+    def take_back(self, address: int) -> None:
+        """What was lent at an address is seen no longer; who has a part of it keeps that."""
+        with self._lock:
+            self._lent = [entry for entry in self._lent if entry[0] != address]
+
+    def seen(self, address: int, size: int, session: Callable[[], SessionEngine]) -> memoryview | None:
+        """The bytes at an address of a session, of the heap or lent; None when this process cannot see them."""
+        found = self.view(address, size)
+        if found is not None:
+            return found
+        lent = self._lent
+        index = bisect.bisect_right(lent, address, key=_start) - 1
+        if index < 0:
+            return None
+        start, end, view, owner = lent[index]
+        if address + size > end or getattr(session().transport, "link", None) is not owner:
+            return None
+        return view[address - start : address - start + size]
 
     def rest(self, address: int) -> memoryview | None:
         """The bytes from an address to the end of its segment, None when it is not in the heap."""

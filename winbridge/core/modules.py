@@ -10,6 +10,9 @@ from winbridge.core.wire import Op
 if TYPE_CHECKING:
     from winbridge.core.session import SessionEngine
 
+INVALID_NAME = 123
+"""ERROR_INVALID_NAME."""
+
 LONGEST_PATH = 32768
 """Characters: the most that Windows allows."""
 
@@ -41,6 +44,7 @@ class Modules:
         Raises:
             WindowsError: it could not be loaded.
         """
+        self._check_name(name)
         data = (name + "\0").encode("utf-16-le", "surrogatepass")
         answer = ask(self._session, Op.LOAD, lambda text: [text, flags], data=data)
         return self._checked(answer.value, answer.last_error)
@@ -58,7 +62,9 @@ class Modules:
         if isinstance(name, int):
             answer = ask(self._session, Op.RESOLVE, lambda _: [module, name & 0xFFFF])
         else:
-            answer = ask(self._session, Op.RESOLVE, lambda text: [module, text], data=name.encode() + b"\0")
+            self._check_name(name)
+            data = name.encode(errors="surrogatepass") + b"\0"
+            answer = ask(self._session, Op.RESOLVE, lambda text: [module, text], data=data)
         return self._checked(answer.value, answer.last_error)
 
     def path(self, module: int) -> str:
@@ -72,6 +78,12 @@ class Modules:
         """Unload a module, or count one use of it less."""
         answer = ask(self._session, Op.FREE, lambda _: [module])
         self._checked(answer.value, answer.last_error)
+
+    @staticmethod
+    def _check_name(name: str) -> None:
+        """Windows would take what stands before a zero for the whole name."""
+        if "\0" in name:
+            raise WindowsError(INVALID_NAME)
 
     @staticmethod
     def _checked(value: int, code: int) -> int:

@@ -31,6 +31,8 @@ LOG_NAME = "winbridge-creation.log"
 TAIL_LINES = 8
 FULL_BELOW = 1 << 20  # bytes free
 ROOM = "about 1.5 GB"
+PRIVATE = 0o700
+"""The mode of folders that are made: other users neither read what DLLs leave there nor hold the lock."""
 
 Report = Callable[[str], None]
 
@@ -54,12 +56,61 @@ def ensure(config: Config, progress: Report | None = None) -> Path:
     """
     place = config.prefix.resolve()  # a link to a folder stays a link
     if _is_prefix(place):
+        _refuse_unusable(place)
         return config.prefix
     _refuse_foreign(place)
     with _shown(progress) as report, _os_errors(place), _locked(place, report):
         if not _is_prefix(place):
             _create(config, place, report)
     return config.prefix
+
+
+def ensure_32_bit(config: Config, progress: Report | None = None) -> None:
+    """Bring a prefix up to date that a Wine without 32 bit made: it stays without when that part is installed later.
+
+    Args:
+        config: as for ``ensure``; the prefix is there.
+        progress: as for ``ensure``.
+
+    Raises:
+        AgentStartError: Wine did not do it; the message has the end of its log.
+    """
+    place = config.prefix.resolve()
+    if _has_32_bit(place):
+        return
+    with _shown(progress) as report, _os_errors(place), _locked(place, report):
+        if not _has_32_bit(place):
+            _add_32_bit(config, place, report)
+
+
+def _has_32_bit(place: Path) -> bool:
+    folder = place / "drive_c" / "windows" / "syswow64"
+    return (folder / "kernel32.dll").is_file() or not folder.is_dir()
+
+
+def _add_32_bit(config: Config, place: Path, report: Report) -> None:
+    report(f"adding the 32-bit part to the Wine prefix {place}: this takes 10 to 30 seconds")
+    loader = wine.find_loader(config, "win64")
+    (place / ".update-timestamp").unlink(missing_ok=True)  # else Wine believes that there is nothing to do
+    status = _wineboot(loader, "-u", _environment(config, place))
+    if not _has_32_bit(place):
+        raise AgentStartError(
+            f"the Wine prefix {place} was made by a Wine without 32 bit, and wineboot -u did not add that (status"
+            f" {status}); WINBRIDGE_PREFIX=/path makes another prefix; the end of Wine's log:\n{_tail(place)}"
+        )
+    report(f"added the 32-bit part to the Wine prefix {place}")
+
+
+def _refuse_unusable(place: Path) -> None:
+    """Wine keeps its registry in the prefix, and insists on being its owner."""
+    what = "is read-only" if not os.access(place, os.W_OK) else ""
+    if place.stat().st_uid != os.geteuid():
+        what = "belongs to another user"
+    if what:
+        raise AgentStartError(
+            f"the Wine prefix {place} {what}, and Wine has to own it and write in it; WINBRIDGE_PREFIX=/path takes or"
+            " makes another one"
+        )
 
 
 def _is_prefix(folder: Path) -> bool:
@@ -94,11 +145,15 @@ def _complaint(place: Path, cause: str, full: bool, log: str = "") -> str:
     return f"the Wine prefix {place} could not be made: {cause}; WINBRIDGE_PREFIX=/path puts it elsewhere{said}"
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @contextlib.contextmanager
 def _locked(place: Path, report: Report) -> Iterator[None]:
     """Hold the lock of a place. Its file stays: to remove it would let two hold it."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.with_name(f".{place.name}.lock"), "a") as file:
+    place.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    with open(place.with_name(f".{place.name}.lock"), "a", opener=_private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,7 +171,7 @@ def _create(config: Config, place: Path, report: Report) -> None:
     report(f"creating the Wine prefix {place}: this takes 10 to 30 seconds")
     started = time.monotonic()
     folder = place.with_name(f".{place.name}.new-{os.getpid()}")
-    folder.mkdir()
+    folder.mkdir(mode=PRIVATE)
     try:
         status = _boot(loader, server, _environment(config, folder))
         _verify(config, folder, place, status)
@@ -128,18 +183,22 @@ def _create(config: Config, place: Path, report: Report) -> None:
 
 
 def _boot(loader: wine.Loader, server: Path, environment: dict[str, str]) -> int:
+    status = _wineboot(loader, "-i", environment)
+    # The server writes the registry when it ends.
+    _stop(server, environment)
+    return status
+
+
+def _wineboot(loader: wine.Loader, order: str, environment: dict[str, str]) -> int:
     with Path(environment["WINEPREFIX"], LOG_NAME).open("wb") as log:
-        status = subprocess.run(
-            [loader.path, "wineboot", "-i"],
+        return subprocess.run(
+            [loader.path, "wineboot", order],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches us alone, and we stop the server
         ).returncode
-    # The server writes the registry when it ends.
-    _stop(server, environment)
-    return status
 
 
 def _verify(config: Config, folder: Path, place: Path, status: int) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
+from winbridge.core import wire
 from winbridge.core.callbacks import Callbacks
 from winbridge.core.config import Config
 from winbridge.core.errors import (
@@ -40,7 +41,7 @@ from winbridge.core.memory import Memory
 from winbridge.core.modules import Modules
 from winbridge.core.sharing import Replica, ReplicatedChannel, map_heap
 from winbridge.core.singleton import Singleton, registry
-from winbridge.core.transport.contract import Arena, Channel, Transport
+from winbridge.core.transport.contract import Arena, BusyChannelError, Channel, Transport
 from winbridge.core.wire import MAX_ARENA, MAX_ARENA_32, Record
 
 logger = logging.getLogger("winbridge.session")
@@ -97,7 +98,7 @@ class SessionEngine(metaclass=Singleton):
         self._local = threading.local()
         self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self._stuck = 0
+        self._abandoned: list[Callable[[], bool]] = []
         self._lost = False
         self.on_close: list[Callable[[], None]] = []
         self.memory = Memory(self)
@@ -153,12 +154,30 @@ class SessionEngine(metaclass=Singleton):
             channel = self.channel()
         try:
             record: Record = channel.exchange(message, self._timeout)
+        except BusyChannelError:
+            return self._exchange_beside(message)
+        except RecursionError as error:
+            if not channel.idle():
+                self._give_up(channel, error)
+            raise
         except BaseException as error:
             self._give_up(channel, error)
             raise
         if record[0]:
             record = self._settle(channel, record)
         return record
+
+    def _exchange_beside(self, message: bytes) -> Record:
+        """In a signal handler or a finaliser, in the middle of an exchange of this thread: on a channel of its own."""
+        if not self.transport.shares_memory and any(wire.arena_of(message)[1:]):  # the other channel has another arena
+            raise RuntimeError(f"over {self.transport.name} a signal handler cannot do this in the middle of a call")
+        channel = self._open_channel()
+        self._channels.add(channel)
+        try:
+            record = channel.exchange(message, self._timeout)
+            return self._settle(channel, record) if record[0] else record
+        finally:
+            channel.close()
 
     def _settle(self, channel: Channel, record: Record) -> Record:
         """A record that is not OK: a callback first, or a failure."""
@@ -190,7 +209,7 @@ class SessionEngine(metaclass=Singleton):
         return found
 
     def _open_channel(self) -> Channel:
-        return self.replicated(self.transport, self.transport.channel())
+        return self.replicated(self.transport, self.transport.channel(self._timeout))
 
     def replicated(self, transport: Transport, channel: Channel) -> Channel:
         """A channel that carries the heap too, where memory cannot be shared."""
@@ -216,7 +235,7 @@ class SessionEngine(metaclass=Singleton):
         if size > (MAX_ARENA if self.pointer_size == 8 else MAX_ARENA_32):
             raise MemoryError(f"{size} bytes of arguments are more than a {self.arch} process can take in one call")
         try:
-            channel.reserve(size)
+            channel.reserve(size, self._timeout)
         except MemoryError:
             raise
         except BaseException as error:
@@ -228,7 +247,8 @@ class SessionEngine(metaclass=Singleton):
         """A channel that raised is in the middle of a call: nothing more can be said on it."""
         if self._local.__dict__.get("channel") is channel:  # else a call in its callback has given it up already
             del self._local.channel
-            self._stuck += isinstance(error, CallTimeoutError | KeyboardInterrupt)
+            if isinstance(error, CallTimeoutError | KeyboardInterrupt):
+                self._abandoned.append(channel.abandon())
         channel.close()
         if isinstance(error, AgentDiedError) and (self._lost or not self.closed):
             self._died()
@@ -253,6 +273,13 @@ class SessionEngine(metaclass=Singleton):
     def up(self) -> bool:
         """Whether the session is open and its agent is there."""
         return not self.closed and self.transport.up()
+
+    @property
+    def abandoned(self) -> int:
+        """Calls that were given up (``timeout_call``, Ctrl-C) and have not returned yet: so many Windows threads are
+        still in them. They end with the session."""
+        self._abandoned = [waits for waits in self._abandoned if waits()]
+        return len(self._abandoned)
 
     @property
     def name(self) -> str:
@@ -282,6 +309,7 @@ class SessionEngine(metaclass=Singleton):
         for callback in self.on_close:
             callback()
         self.transport.close(self.config.timeout_stop)
+        self._abandoned.clear()
         self._close_channels()
         self.callbacks.close()
         logger.info("%s closed", self.name)
@@ -306,6 +334,8 @@ class SessionEngine(metaclass=Singleton):
     def disown(self) -> None:
         """In a forked child: close what was inherited. The agent belongs to the parent."""
         self.closed = True
+        self._lock = threading.Lock()  # another thread may have held it at the fork
+        self._abandoned.clear()
         for channel in list(self._channels):
             channel.close()
         self.transport.disown()
@@ -333,7 +363,7 @@ class SessionEngine(metaclass=Singleton):
             return f"<{self.name} closed>"
         channels = len(self._channels)
         status = "up" if self.up else "down"
-        stuck = f", {self._stuck} abandoned calls" if self._stuck else ""
+        stuck = f", {self.abandoned} abandoned calls" if self.abandoned else ""
         carrier = f"{self.transport.name}, {self.transport.describe()}"
         return f"<{self.name} {status}, {self.arch}, {carrier}, {channels} channel{'s' * (channels != 1)}{stuck}>"
 

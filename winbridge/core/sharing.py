@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from winbridge.core import wire
@@ -56,29 +56,31 @@ class Replica:
         self._channel = channel
         self._pointer_size = pointer_size
         self._twins: dict[int, bytearray] = {}
+        self._timeout: float | None = None
         self._lock = threading.Lock()
 
-    def push(self) -> None:
-        """Write there what changed here."""
+    def push(self, timeout: float | None = None) -> None:
+        """Write there what changed here; each request may take ``timeout`` seconds."""
         with self._lock:
+            self._timeout = timeout
             for address, view in self._heap.used():
                 twin = self._twin(address)
                 twin.extend(bytes(len(view) - len(twin)))
                 for start, now in _different(view, twin):
-                    self._move(Op.WRITE, address + start, memoryview(now))
+                    self._patch(address + start, bytes(twin[start : start + len(now)]), now)
                     twin[start : start + len(now)] = now
 
-    def pull(self) -> None:
-        """Read back what changed there."""
+    def pull(self, timeout: float | None = None) -> None:
+        """Read back what changed there; each request may take ``timeout`` seconds."""
         with self._lock:
+            self._timeout = timeout
             for address, view in self._heap.used():
                 twin = self._twin(address)
                 for start in range(0, min(len(view), len(twin)), PIECE):
-                    theirs = bytearray(min(PIECE, len(twin) - start))
-                    self._move(Op.READ, address + start, memoryview(theirs))
+                    theirs = self._read(address + start, min(PIECE, len(twin) - start))
                     known = bytes(twin[start : start + len(theirs)])
                     if theirs != known:
-                        carry(view[start : start + len(theirs)], known, bytes(theirs))
+                        carry(view[start : start + len(theirs)], known, theirs)
                         twin[start : start + len(theirs)] = theirs
 
     def _twin(self, address: int) -> bytearray:
@@ -91,22 +93,24 @@ class Replica:
             twin = self._twins[address] = bytearray()
         return twin
 
-    def _move(self, op: Op, address: int, data: memoryview) -> None:
-        for start in range(0, len(data), PIECE):
-            piece = data[start : start + PIECE]
-            size = len(piece)
-            self._channel.reserve(size)
+    def _patch(self, address: int, before: bytes, after: bytes) -> None:
+        """Change there what changed here: a thread of the agent may be changing the bytes beside."""
+        for start in range(0, len(after), PIECE):
+            old, new = before[start : start + PIECE], after[start : start + PIECE]
+            self._channel.reserve(2 * len(new), self._timeout)
             arena = self._channel.arena
-            if op == Op.WRITE:
-                arena.view[:size] = piece
-            back = size if op == Op.READ else 0
-            self._exchange(op, address + start, arena.base, size, arena=(0, size - back, back))
-            if op == Op.READ:
-                piece[:] = arena.view[:size]
+            arena.view[: 2 * len(new)] = old + new
+            self._exchange(Op.PATCH, address + start, arena.base, len(new), arena=(0, 2 * len(new), 0))
+
+    def _read(self, address: int, size: int) -> bytes:
+        self._channel.reserve(size, self._timeout)
+        arena = self._channel.arena
+        self._exchange(Op.READ, address, arena.base, size, arena=(0, 0, size))
+        return bytes(arena.view[:size])
 
     def _exchange(self, op: Op, *values: int, arena: tuple[int, int, int] = (0, 0, 0)) -> Record:
         words = wire.words(self._pointer_size, *values)
-        record = self._channel.exchange(wire.request(op, words, arena=arena))
+        record = self._channel.exchange(wire.request(op, words, arena=arena), self._timeout)
         if record[0] != Status.OK:
             raise ConnectError(f"the agent refused {op.name} of the heap: {record[:3]}")
         return record
@@ -143,13 +147,19 @@ class ReplicatedChannel:
         if session is None or not (session.uses_heap or session.heap.shared):
             return self._channel.exchange(message, timeout)
         replica = session.replica()
-        replica.push()
+        replica.push(timeout)
         record = self._channel.exchange(message, timeout)
-        replica.pull()
+        replica.pull(timeout)
         return record
 
-    def reserve(self, size: int) -> None:
-        self._channel.reserve(size)
+    def reserve(self, size: int, timeout: float | None = None) -> None:
+        self._channel.reserve(size, timeout)
+
+    def idle(self) -> bool:
+        return self._channel.idle()
+
+    def abandon(self) -> Callable[[], bool]:
+        return self._channel.abandon()
 
     def close(self) -> None:
         self._channel.close()

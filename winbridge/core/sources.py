@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -17,7 +18,7 @@ from winbridge.core.errors import ConfigError
 VARIABLES = "WINBRIDGE_"
 FILE_NAME = "winbridge.toml"
 
-RESERVED_VARIABLES = frozenset({"WINBRIDGE_IMPL"})
+RESERVED_VARIABLES = frozenset({"WINBRIDGE_BUILD_EXTENSION", "WINBRIDGE_IMPL"})
 """Environment variables of winbridge that are no parameters of a session."""
 
 
@@ -39,7 +40,7 @@ def outer_sources(parameters: Collection[str]) -> Iterator[Source]:
     """Yield the environment and the configuration files, the strongest first.
 
     Raises:
-        ConfigError: an environment variable is unknown, or a file cannot be read.
+        ConfigError: an environment variable is unknown, or a file cannot be read or is another user's.
     """
     yield Source("environment variable", _environment(parameters), text=True, none="none")
     for folder in _folders():
@@ -75,12 +76,30 @@ def _folders() -> Iterator[Path]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text("utf-8")
+        text = _text(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     return _parse(text, path)
+
+
+def _text(path: Path) -> str:
+    # Not to wait: what lies in a working directory may be a pipe that nobody writes to.
+    with open(path, encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+        _refuse_foreign(path, os.fstat(file.fileno()))
+        return file.read()
+
+
+def _refuse_foreign(path: Path, status: os.stat_result) -> None:
+    """A file in the working directory may be anybody's, /tmp's for example, and it names programs to run."""
+    trusted = {0, os.geteuid(), int(os.environ.get("SUDO_UID") or 0) if os.geteuid() == 0 else 0}
+    if status.st_uid not in trusted or status.st_mode & stat.S_IWOTH:
+        whose = f"belongs to user {status.st_uid}" if status.st_uid not in trusted else "may be written by every user"
+        raise ConfigError(
+            f"{path} {whose}, so others could have their programs run as you: make it your own"
+            f" (chown {os.geteuid()} {path}; chmod o-w {path}) if you trust what is in it, or start in another folder"
+        )
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:

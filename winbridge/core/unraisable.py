@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import traceback
 from typing import Any
 
 
-def report(error: BaseException, message: str, obj: Any) -> None:
-    """Hand an exception to ``sys.unraisablehook``.
-
-    Args:
-        error: the exception.
-        message: what was being done, for example ``on calling ctypes callback function``.
-        obj: what it was done with.
-    """
-    fields = type(error), error, error.__traceback__, f"Exception ignored {message}", obj
-    try:
-        sys.unraisablehook(_arguments_type()(fields))
-    except Exception:
-        traceback.print_exc()
-
-
-@functools.lru_cache(1)
 def _arguments_type() -> Any:
     """The type of the hook's argument, which has no public name: seen by having a finaliser fail."""
     seen: list[Any] = []
@@ -37,4 +20,24 @@ def _arguments_type() -> Any:
         Failing()
     finally:
         sys.unraisablehook = hook
-    return type(seen[0])
+    return type(seen.pop())  # not kept: its traceback has the frames of all who import us
+
+
+_ARGUMENTS = _arguments_type()  # now: a report may come where the stack has no room for much
+
+
+def report(error: BaseException, message: str, obj: Any) -> None:
+    """Hand an exception to ``sys.unraisablehook``.
+
+    Args:
+        error: the exception.
+        message: what was being done, for example ``on calling ctypes callback function``.
+        obj: what it was done with.
+    """
+    fields = type(error), error, error.__traceback__, f"Exception ignored {message}", obj
+    try:
+        sys.unraisablehook(_ARGUMENTS(fields))
+    except RecursionError:
+        pass  # no room is left to tell anybody
+    except Exception:
+        traceback.print_exc()

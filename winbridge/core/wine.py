@@ -12,9 +12,14 @@ So the loader whose own bitness is the program's is taken where there is one.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
+import signal
+import struct
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -44,6 +49,9 @@ INSTALL_32 = (
     " && sudo apt-get install --no-install-recommends wine32:i386"
 )
 SWITCHED_OFF = "mscoree,mshtml,winemenubuilder.exe="
+
+_LOCK = struct.Struct("hhqqi4x")
+"""``struct flock``: kind, whence, start, length, process (fcntl(2))."""
 
 
 class Loader(NamedTuple):
@@ -128,6 +136,69 @@ def find_wineserver(loader: Loader) -> Path:
     for path in _programs([*folders, *_path_folders(), *WELL_KNOWN], SERVERS):
         return path
     raise AgentStartError(f"wineserver was not found beside {loader.path} nor on PATH; install Wine anew: {INSTALL}")
+
+
+def server_process(prefix: Path) -> int | None:
+    """Find the Wine server that serves a prefix now.
+
+    It holds a lock on a file in its folder below /tmp, as the manual of ``wineserver`` describes. Debian's names
+    the folder above in a file of the prefix.
+
+    Args:
+        prefix: the prefix's folder.
+
+    Returns:
+        its process id, or None where none is found.
+    """
+    with contextlib.suppress(OSError):
+        there = prefix.stat()
+        name = f"server-{there.st_dev:x}-{there.st_ino:x}"
+        holders = map(_holder, (folder / name / "lock" for folder in _server_folders(prefix)))
+        return next((holder for holder in holders if holder is not None), None)
+    return None
+
+
+def _holder(lock: Path) -> int | None:
+    """The process that holds the lock of a file."""
+    asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with contextlib.suppress(OSError), lock.open() as file:
+        kind, *_, holder = _LOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        if kind != fcntl.F_UNLCK and holder > 0:  # not one outside of our container
+            return int(holder)
+    return None
+
+
+def _server_folders(prefix: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield Path("/tmp", (prefix / "wineserver").read_text().strip())
+    yield Path(f"/tmp/.wine-{os.getuid()}")
+
+
+def end_orphans(prefix: Path) -> None:
+    """Kill the programs of a prefix whose Wine server has just ended: they would wait for it for ever.
+
+    Which are old enough to be its own is told by their age, so those of a next server are left alone.
+    """
+    variable = f"WINEPREFIX={prefix}".encode()
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended, or is another user's
+            if _is_of_wine(process, variable) and _started(process) <= now:
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _is_of_wine(process: Path, variable: bytes) -> bool:
+    """Not just a program that has the variable too, as a user's shell may."""
+    name = (process / "exe").readlink().name
+    return (
+        name.startswith("wine") and name not in SERVERS and variable in (process / "environ").read_bytes().split(b"\0")
+    )
+
+
+def _started(process: Path) -> float:
+    """Seconds from the start of the machine to that of a process (proc(5), field 22 of ``stat``)."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def environment(config: Config) -> dict[str, str]:

@@ -20,6 +20,7 @@ callback with CALLBACK_RETURN; the answer to that is the next record of the call
 Everything that the agent can be asked for is a call: ``CALL`` of an address that the
 client names, or of one of the agent's own few functions (load, resolve, read ...), with
 the same words, the same guard against faults and the same response.
+``CALL_MANY`` makes many calls of one address, whose words lie in columns.
 
 This module is the only definition. ``scripts/wire_header.py`` writes the agent's
 ``wire.h`` from it, and the tests check that the header is current.
@@ -27,11 +28,12 @@ This module is the only definition. ``scripts/wire_header.py`` writes the agent'
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum, IntFlag
 from struct import Struct, pack
 from typing import NamedTuple
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"WINBRIDG"
 FRAME_MAGIC = 0x46425757  # "WWBF" as the bytes lie
 
@@ -58,7 +60,7 @@ CONTROL_ARENA = 65536
 
 
 class Op(IntEnum):
-    """What is called; all but CALL are functions of the agent."""
+    """What is called; all but CALL and CALL_MANY are functions of the agent."""
 
     CALL = 0
     LOAD = 1  # (UTF-16 name, LoadLibraryEx flags) -> module handle
@@ -72,7 +74,7 @@ class Op(IntEnum):
     RELEASE = 9  # (address) -> bool
     MAP = 10  # (UTF-16 path, address, bytes) -> address: another arena for this shared channel, mapped there
     ARENA = 11  # (channel number, bytes) -> address: another arena for this stream channel
-    OPEN_SHARED = 12  # (path, address, bytes, path to read, path to write, spin) -> 1
+    OPEN_SHARED = 12  # (path, address, bytes, path to read, path to write, spin, bytes of stack behind) -> 1
     OPEN_STREAM = 13  # (channel number, arena bytes) -> address of the arena
     CLOSE_STREAM = 14  # (channel number) -> 1
     EXIT = 15  # (exit code): ends the process, DLLs are told
@@ -83,6 +85,8 @@ class Op(IntEnum):
     THUNK_FREE = 20  # (address) -> bool
     CALLBACK_RETURN = 21  # (8 bytes of result): ends the innermost callback; target: a Windows exception to raise in it
     SERVE = 22  # (): never returns; this channel is for callbacks on threads that a DLL made
+    CALL_MANY = 23  # CALL for each item of columns; the words are MANY, the results' COLUMN, each argument's COLUMN
+    PATCH = 24  # (address, arena address, bytes) -> 1: of what lies there twice, old and new, the bytes that differ
 
 
 class Flag(IntFlag):
@@ -125,6 +129,7 @@ class Malformed(IntEnum):
     RESULT = 3
     ARENA = 4
     CHANNEL = 5
+    COLUMN = 6  # of no known type, or not in memory that there is
 
 
 GREETING_FIELDS = (
@@ -165,6 +170,18 @@ FRAME_FIELDS = (
     ("reserved", "I"),
     ("arena_size", "Q"),
 )
+MANY_FIELDS = (
+    ("progress", "Q"),  # address of 8 bytes: how many items are through
+    ("count", "Q"),
+    ("budget", "I"),  # milliseconds after which no other item begins
+    ("popped", "I"),  # bytes that each call takes off the stack; another number ends the loop
+)
+COLUMN_FIELDS = (
+    ("address", "Q"),  # of the first item
+    ("stride", "q"),  # bytes from one item to the next
+    ("kind", "I"),  # the Result that lies there; INT8 to DOUBLE
+    ("reserved", "I"),
+)
 
 # The slot at the start of a shared channel: bytes from its beginning. The two counters lie
 # in cache lines of their own, as each is written by one side and read by the other.
@@ -187,6 +204,11 @@ GREETING = _struct(GREETING_FIELDS)
 REQUEST = _struct(REQUEST_FIELDS)
 RESPONSE = _struct(RESPONSE_FIELDS)
 FRAME = _struct(FRAME_FIELDS)
+MANY = _struct(MANY_FIELDS)
+COLUMN = _struct(COLUMN_FIELDS)
+
+MAX_COLUMNS = (MAX_ARGUMENT_BYTES - MANY.size) // COLUMN.size - 1
+"""Arguments that the calls of a CALL_MANY have at most."""
 
 
 class Response(NamedTuple):
@@ -259,6 +281,20 @@ def request(
     return REQUEST.pack(op, flags, len(words), last_error, errno, 0, target, *arena) + words
 
 
+class Column(NamedTuple):
+    """Where the items of one argument, or the results, of a CALL_MANY lie."""
+
+    address: int
+    stride: int
+    kind: int
+
+
+def many(progress: int, count: int, budget: int, popped: int, columns: Iterable[Column]) -> bytes:
+    """The words of a CALL_MANY: fields as in MANY_FIELDS; the first column is that of the results."""
+    head = MANY.pack(progress, count, budget, popped)
+    return head + b"".join([COLUMN.pack(*column, 0) for column in columns])
+
+
 _OP = Struct("<I")
 _ARENA = Struct("<QQQ")
 _ARENA_AT = REQUEST.size - _ARENA.size
@@ -280,8 +316,10 @@ def record_of(data: bytes | bytearray | memoryview) -> Record:
     """The record of an answer, with the area behind it as a tenth item where there is one.
 
     Raises:
-        ValueError: another number of bytes follows than the record tells.
+        ValueError: it is too short, or another number of bytes follows than the record tells.
     """
+    if len(data) < RESPONSE.size:
+        raise ValueError(f"{len(data)} bytes are no record")
     record: Record = RESPONSE.unpack_from(data)
     area = bytes(data[RESPONSE.size :])
     if len(area) != (record[6] if record[0] == Status.CALLBACK else 0):

@@ -163,12 +163,14 @@ class Api:
             kind: a pointer type, ``c_void_p``, ``c_char_p``, ``c_wchar_p`` or a function type.
         """
         family = self.family
-        code = kind._typeinfo_.code if isinstance(kind, data.DataType) and kind._typeinfo_ is not None else None  # type: ignore[attr-defined]
-        fits = getattr(kind, "_points_", False) or isinstance(kind, family.function_meta) or code in tuple("zZPXO")
-        if not fits:
-            name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
-            raise TypeError(f"cast() argument 2 must be a pointer type, not {name}")
-        address = self._where(obj) if not isinstance(obj, CData) or _is_data(obj) else _address(obj, family)
+        if not getattr(kind, "_points_", False):
+            _check_cast(kind, family)
+        if isinstance(obj, family.Array):
+            address = obj._address_
+        elif not isinstance(obj, CData) or _is_data(obj):
+            address = self._where(obj)
+        else:
+            address = _address(obj, family)
         made = data.new(kind)
         set_word(made, address)
         made._kept = _kept_by_cast(obj)
@@ -318,6 +320,13 @@ def _function(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(restype, *argtypes, **kw)
 
     return function
+
+
+def _check_cast(kind: Any, family: Family) -> None:
+    code = kind._typeinfo_.code if isinstance(kind, data.DataType) and kind._typeinfo_ is not None else None  # type: ignore[attr-defined]
+    if not isinstance(kind, family.function_meta) and code not in tuple("zZPXO"):
+        name = kind.__name__ if isinstance(kind, type) else type(kind).__name__
+        raise TypeError(f"cast() argument 2 must be a pointer type, not {name}")
 
 
 def _is_data(obj: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from winbridge.core.impl import step
 from winbridge.ctypes import codes, host
 from winbridge.ctypes.data import CData, DataType, family_of, get_item, part, read, set_item, size_of, write
 from winbridge.ctypes.shape import Shape, declared
@@ -166,6 +167,7 @@ class ArrayData(CData):
 
     __slots__ = ()
 
+    @step("fill_array")
     def __init__(self, *values: Any) -> None:
         if values and not self._pack(values):
             for index, value in enumerate(values):
@@ -188,6 +190,7 @@ class ArrayData(CData):
         length: int = type(self)._typeinfo_.length
         return length
 
+    @step("get_items")
     def __getitem__(self, index: Any) -> Any:
         shape = self._typeinfo_
         if index.__class__ is not int or not 0 <= index < shape.length:

@@ -9,6 +9,7 @@ import operator
 import struct
 from typing import Any
 
+from winbridge.core.impl import native
 from winbridge.ctypes.shape import Load, Store
 
 INTEGERS = {
@@ -41,7 +42,16 @@ def loader(form: struct.Struct) -> Load:
             return unpack(obj._read(offset, size))[0]
         return unpack_from(view, offset)[0]
 
-    return load
+    return native.Load(form.format[1:], load) if _is_native(form) else load
+
+
+def storer(form: struct.Struct, store: Store) -> Store:
+    """What stores a number of a struct format: the extension where it can, else the function."""
+    return native.Store(form.format[1:], store) if _is_native(form) else store
+
+
+def _is_native(form: struct.Struct) -> bool:
+    return native is not None and form.format[:1] == "<" and form.format[1:] in INTEGERS | REALS
 
 
 def writer(form: struct.Struct) -> Store:
@@ -69,7 +79,7 @@ def integer(code: str, order: str = "<") -> tuple[Load, Store]:
             value = operator.index(value)
         write(obj, offset, value & mask)
 
-    return loader(form), store
+    return loader(form), storer(form, store)
 
 
 def real(code: str, order: str = "<") -> tuple[Load, Store]:
@@ -86,7 +96,7 @@ def real(code: str, order: str = "<") -> tuple[Load, Store]:
         except OverflowError:  # a double too large for a float: infinite, as the C cast has it
             write(obj, offset, float("inf") if value > 0 else float("-inf"))
 
-    return loader(form), store
+    return loader(form), storer(form, store)
 
 
 def character() -> tuple[Load, Store]:

@@ -6,6 +6,7 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
+from winbridge.core.impl import step
 from winbridge.ctypes import host
 from winbridge.ctypes.shape import Shape
 
@@ -135,6 +136,7 @@ def shape_of(cls: Any) -> Shape:
     return shape
 
 
+@step("new_object")
 def new(cls: Any) -> Any:
     """A zeroed instance in memory of its own."""
     shape = shape_of(cls)
@@ -148,11 +150,12 @@ def new(cls: Any) -> Any:
     return obj
 
 
+@step("object_at")
 def at_address(cls: Any, address: int) -> Any:
     """An instance over memory that belongs to somebody else."""
     shape = shape_of(cls)
     family = cls._family_
-    view = family.heap.view(address, shape.size)
+    view = family.heap.seen(address, shape.size, family.session)
     if view is None:
         return _remote(cls, shape, address)
     obj = shape.at(cls, address)
@@ -173,6 +176,7 @@ def _remote(cls: Any, shape: Shape, address: int) -> Any:
     return obj
 
 
+@step("object_part")
 def part(cls: Any, whole: Any, offset: int, index: int) -> Any:
     """The instance that is a field or an item of another."""
     shape = shape_of(cls)
@@ -305,11 +309,14 @@ def resize(obj: Any, size: int) -> None:
 
 # Keeping alive.
 
+_KEYS = [format(index, "x") for index in range(64)]
+
 
 def container(obj: Any) -> Any:
     """The outermost object that an object is part of; it holds what all its parts keep alive."""
-    while obj._b_base_ is not None:
-        obj = obj._b_base_
+    base = obj._b_base_
+    while base is not None:
+        obj, base = base, base._b_base_
     if obj._kept is None and obj._typeinfo_.length:
         obj._kept = {}
     return obj
@@ -330,8 +337,12 @@ def keep(obj: Any, index: int, value: Any) -> None:
     if value is None:
         return
     holder = container(obj)
-    if type(holder._kept) is not dict:
+    kept = holder._kept
+    if type(kept) is not dict:
         holder._kept = value
+        return
+    if holder is obj:
+        kept[_KEYS[index] if 0 <= index < len(_KEYS) else format(index, "x")] = value
         return
     key = format(index, "x")
     while obj._b_base_ is not None:

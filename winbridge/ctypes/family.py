@@ -51,6 +51,9 @@ class Family:
     Args:
         arch: ``win64`` or ``win32``.
         find: gives the session for a use of it in this thread.
+
+    Attributes:
+        sessions_here: by thread: the registry's epoch, and the session that it has in it.
     """
 
     ArgumentError = ctypes.ArgumentError
@@ -62,7 +65,7 @@ class Family:
         self.word_code = "Q" if self.pointer_size == 8 else "I"
         self.heap = heap(self.pointer_size)
         self._find = find
-        self._here: dict[int, tuple[int, SessionEngine]] = {}
+        self.sessions_here: dict[int, tuple[int, SessionEngine]] = {}
         self._resolved: dict[tuple[SessionEngine, int, Any], int] = {}
         self.memory = AddressSpace(self)
         self.constants = Constants(self.heap)
@@ -109,12 +112,12 @@ class Family:
 
     def session(self) -> SessionEngine:
         """The session for this thread, opened where that is allowed."""
-        entry = self._here.get(get_ident())
+        entry = self.sessions_here.get(get_ident())
         if entry is not None and entry[0] == registry.epoch:
             return entry[1]
         session = self._find()
         session.uses_heap = True
-        self._here[get_ident()] = registry.epoch, session
+        self.sessions_here[get_ident()] = registry.epoch, session
         return session
 
     def resolve(self, library: Any, name: str | int, session: SessionEngine) -> int:

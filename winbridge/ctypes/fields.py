@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from winbridge.core.impl import step
 from winbridge.ctypes.arrays import field_access
 from winbridge.ctypes.data import CData, get_item, keep, read, set_item, write
 
@@ -124,7 +125,7 @@ class CField:
         self._kind = kind
         self._index = index
         self._size: int = kind._typeinfo_.size
-        self._load, self._store = kind._typeinfo_.load, None
+        self._load, self._store = kind._typeinfo_.load, kind._typeinfo_.store
         text = field_access(kind)
         if text is not None:
             self._load, self._store = text
@@ -142,6 +143,7 @@ class CField:
         """size in bytes of this field"""
         return self._size
 
+    @step("get_field")
     def __get__(self, obj: Any, owner: Any = None) -> Any:
         if obj is None:
             return self
@@ -152,6 +154,7 @@ class CField:
             _check(obj)
             raise
 
+    @step("set_field")
     def __set__(self, obj: Any, value: Any) -> None:
         _check(obj)
         store = self._store

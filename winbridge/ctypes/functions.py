@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ctypes import ArgumentError
 from typing import Any
 
 from winbridge.core import wire
-from winbridge.core.wire import Flag, Op
+from winbridge.core.impl import native, step
+from winbridge.core.wire import Flag, Op, Record
 from winbridge.ctypes import codes, host, parameters
 from winbridge.ctypes.callback import Callback
 from winbridge.ctypes.conversion import FORMS, Word, packed, word
@@ -28,6 +29,12 @@ FUNCFLAG_USE_LASTERROR = 16
 
 MAX_ARGUMENTS = 1024
 REMEDY = f"use cdll, CDLL, or {LOADED_AS_CDECL}"
+NOTHING = 1
+"""What the extension takes for the field of a result that is None; see native/extension/calls.c."""
+
+SIZE_AT = 8
+"""Where a request tells how many bytes of words it has."""
+
 _NUMBERS = "bBhHiIlLqQfd"
 _UNSET = object()
 
@@ -199,11 +206,11 @@ class FunctionData(CData):
     def errcheck(self, value: Any) -> None:
         if value is not None and not callable(value):
             raise TypeError("the errcheck attribute must be callable")
-        self._errcheck = value
+        self._errcheck, self._plan = value, None
 
     @errcheck.deleter
     def errcheck(self) -> None:
-        self._errcheck = None
+        self._errcheck, self._plan = None, None
 
     # Calling.
 
@@ -216,6 +223,7 @@ class FunctionData(CData):
             return self._callback.address(self._family_.session())
         return get_word(self)
 
+    @step("ctypes_call")
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         plan = self._plan or self._compile()
         if plan.direct and not named and not self._family_.twins:
@@ -228,7 +236,7 @@ class FunctionData(CData):
                 record = session.exchange(message, plan.name)
                 if record[5] == plan.popped:
                     return record[plan.result.field]
-                raise imbalance(plan.name, record[5], plan.popped, REMEDY)
+                raise plan.imbalance(record)
         this, inside = self._this(arguments)
         if self._paramflags is None and self._errcheck is None:
             plan.check_count(inside)
@@ -262,6 +270,20 @@ class FunctionData(CData):
         if not get_word(this):
             raise ValueError("NULL COM pointer access")
         return this, arguments[1:]
+
+    def map(self, arguments: Iterable[Any], *more: Iterable[Any], chunk: int | None = None) -> list[Any]:
+        """Call it for each item; see ``DllFunction.map``."""
+        from winbridge.ctypes.whole import Whole
+        from winbridge.dll.many.mapped import items_of, mapped
+
+        return mapped(Whole(self), items_of(arguments, more), chunk)
+
+    def vectorize(self, *arrays: Any, out: Any = None, dtype: Any = None) -> Any:
+        """Call it for each item of numpy arrays; see ``DllFunction.vectorize``."""
+        from winbridge.ctypes.whole import Whole
+        from winbridge.dll.many import vectorized
+
+        return vectorized(Whole(self), arrays, out, dtype)
 
     def __bool__(self) -> bool:
         return self._method is not None or get_word(self) != 0
@@ -302,6 +324,23 @@ class Plan:
             and function._method is None
         )
         self._head: Any = (None, b"")
+        self.sessions = family.sessions_here
+        self.native = self._native(function) if native is not None else None
+
+    def _native(self, function: FunctionData) -> Any:
+        """The extension's part, where it can make the calls; ``head`` tells it the session."""
+        swaps = self.swaps_last_error or self.swaps_errno
+        more = function._errcheck, function._paramflags, self.method, self.result.memory
+        if swaps or self.argtypes is None or any(each is not None for each in more):
+            return None
+        family = self.family
+        cleans = not self.cdecl and family.pointer_size == 4
+        plain = self.check is None and not self.function_flags & FUNCFLAG_HRESULT
+        letters = "".join([_letter(kind, family) for kind in self.argtypes])
+        field = NOTHING if self.restype is None else self.result.field
+        return native.Call(
+            self.argtypes, letters, family.pointer_size, cleans, field if plain else 0, family.twins.contents
+        )
 
     def _packer(self) -> tuple[Any, int]:
         """Packs a call's arguments at once, where all are plain numbers."""
@@ -322,6 +361,8 @@ class Plan:
             fields = Op.CALL, self.flags, self.size, 0, 0, 0, function._live_address(), 0, 0, 0
             head = wire.REQUEST.pack(*fields)
             self._head = session, head
+            if self.native is not None and function._origin is not None:
+                self.native.bind(head, native.Binding(session, fields[6]))
         return head  # type: ignore[no-any-return]
 
     def check_count(self, arguments: tuple[Any, ...]) -> None:
@@ -356,6 +397,26 @@ class Plan:
             family.twins.pull()  # those that a callback made
         self._settle(record, size)
         return self._value(record, memory, this)
+
+    def sent(self, function: FunctionData, words: bytes, given: list[Any]) -> Record:
+        """For the extension: make a call whose words are packed, and which it cannot make itself."""
+        session = self.family.session()
+        message = self.head(session, function)
+        message = message[:SIZE_AT] + len(words).to_bytes(4, "little") + message[SIZE_AT + 4 :] + words
+        with self.family.twins.around(given):
+            return session.exchange(message, self.name)
+
+    def pulled(self) -> None:
+        """For the extension: see what a DLL changed in twins that a callback made."""
+        self.family.twins.pull()
+
+    def unbalanced(self, record: Record, size: int) -> ValueError:
+        """For the extension: what to raise when the callee took another number of bytes off the stack."""
+        return imbalance(self.name, record[5], size if self.family.pointer_size == 4 and not self.cdecl else 0, REMEDY)
+
+    def taken(self, record: Record) -> Any:
+        """For the extension: the value of a record."""
+        return self._value(record, None, None)
 
     def _word(self, position: int, argument: Any) -> Word:
         kinds = self.argtypes or ()
@@ -392,6 +453,10 @@ class Plan:
         if record[5] != popped:
             raise imbalance(self.name, record[5], popped, REMEDY)
 
+    def imbalance(self, record: Any) -> ValueError:
+        """What to raise when the callee took another number of bytes off the stack than it was given."""
+        return imbalance(self.name, record[5], self.popped, REMEDY)
+
     def _value(self, record: Any, memory: Any, this: Any) -> Any:
         code = record[2] & 0xFFFFFFFF
         if this is not None and self.iid is not None:
@@ -412,6 +477,17 @@ def _is_plain_number(kind: Any, simple: Any) -> bool:
         return False
     own = vars(kind)
     return kind._typeinfo_.code in _NUMBERS and "from_param" not in own and "_swapped_" not in own  # type: ignore[attr-defined]
+
+
+def _letter(kind: Any, family: Any) -> str:
+    """How the extension passes arguments for a parameter; see native/extension/calls.c."""
+    if _is_plain_number(kind, family._SimpleCData):
+        return codes.host_code(kind._typeinfo_.code, family.pointer_size)
+    if not isinstance(kind, DataType) or any("from_param" in vars(each) for each in kind.__mro__):  # type: ignore[attr-defined]
+        return "o"
+    if kind._points_:
+        return "p"
+    return "v" if kind is family.simple["c_void_p"] else "o"
 
 
 def _swap(flags: int) -> Flag:

@@ -29,14 +29,14 @@ class AddressSpace:
             WindowsFault: they are not there.
         """
         self._family.twins.push()
-        view = self._heap.view(address, size)
+        view = self._heap.seen(address, size, self._family.session)
         return bytes(view) if view is not None else self.read_windows(address, size)
 
     def write(self, address: int, data: bytes) -> None:
         """Overwrite bytes at an address."""
         twins = self._family.twins
         twins.push()
-        view = self._heap.view(address, len(data))
+        view = self._heap.seen(address, len(data), self._family.session)
         if view is not None:
             view[:] = data
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from winbridge.core.impl import step
 from winbridge.ctypes import codes, host
 from winbridge.ctypes.data import (
     CData,
@@ -96,6 +97,7 @@ class PointerData(CData):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute 'value'")
 
     @property
+    @step("get_contents")
     def contents(self) -> Any:
         """the object this pointer points to (read-write)"""
         address = get_word(self)
@@ -113,6 +115,7 @@ class PointerData(CData):
         keep(self, 1, target)
         keep(self, 0, kept_by(target))
 
+    @step("get_pointed")
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return self._several(index)
@@ -210,7 +213,7 @@ class _Window:
         size = pointer._typeinfo_.item._typeinfo_.size
         self._family_ = pointer._family_
         self._address_ = address + index * size
-        self._view = self._family_.heap.view(self._address_, size)
+        self._view = self._family_.heap.seen(self._address_, size, self._family_.session)
 
     def _read(self, offset: int, size: int) -> bytes:
         data: bytes = self._family_.memory.read(self._address_ + offset, size)

@@ -99,6 +99,11 @@ class Twins:
     def __len__(self) -> int:
         return len(self._living) + len(self._gone)
 
+    @property
+    def contents(self) -> tuple[Any, ...]:
+        """What is empty as long as there are none."""
+        return self._living, self._gone
+
     def add(self, obj: Any, twin: Twin) -> Twin:
         """Keep the two sides equal as long as the object lives."""
         key = id(obj)
@@ -173,15 +178,6 @@ class Twins:
             yield
         finally:
             self.pull(given)
-
-    @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """Around Python code in the middle of a call: it sees what the DLL wrote so far, and the other way round."""
-        self.pull()
-        try:
-            yield
-        finally:
-            self.push()
 
     def push(self, given: Iterable[Any] = ()) -> None:
         """Show the DLLs what changed here."""

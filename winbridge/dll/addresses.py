@@ -26,7 +26,7 @@ def address(argument: Any, reach: Reach) -> int:
     if isinstance(argument, ctypes.Array):
         return reach.memory(argument)
     if isinstance(argument, ctypes._Pointer):
-        return reach.pointer(pointer_value(argument), argument)
+        return pointed(argument, reach)
     if isinstance(argument, FunctionPointer):
         return _function(argument)
     return _referenced(argument, reach)
@@ -52,8 +52,8 @@ def _referenced(argument: Any, reach: Reach) -> int:
     return reach.memory(target, start)
 
 
-def simple_pointer(argument: Any, reach: Reach) -> int:
-    """Of what a c_char_p or c_wchar_p points to."""
+def pointed(argument: Any, reach: Reach) -> int:
+    """Of what a pointer, a c_char_p or a c_wchar_p points to."""
     return reach.pointer(pointer_value(argument), argument)
 
 

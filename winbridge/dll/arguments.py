@@ -7,6 +7,7 @@ prototype is 32 bits wide, a str is UTF-16, a type's ``from_param`` judges what 
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -96,7 +97,7 @@ def _simple_instance(argument: Any, arch: str) -> Slot:
     """An instance of a simple type brings its own width."""
     kind = argument._type_
     if kind in ("z", "Z"):
-        return Slot(pointer_code(arch), addresses.simple_pointer)
+        return Slot(pointer_code(arch), addresses.pointed)
     if kind == "P":
         return Slot(pointer_code(arch), addresses.void_pointer)
     if kind == "O":
@@ -107,10 +108,22 @@ def _simple_instance(argument: Any, arch: str) -> Slot:
 
 def _number(argument: Any, kind: Any, arch: str) -> Slot:
     code = required_format(kind, arch)
-    if isinstance(argument, int if code in INTEGERS else int | float) and code in INTEGERS | REALS:
-        return Slot(code, None, fit_typed(kind, code))
+    numeric = code in INTEGERS | REALS and kind._type_ not in "uv"
+    if numeric and isinstance(argument, int if code in INTEGERS else int | float):
+        return Slot(code, None, _fit_number(kind, code))
     kind.from_param(argument)  # raises for what ctypes refuses
     return Slot(code, lambda value, _: encoded(kind, code, _checked(kind, value)))
+
+
+def _fit_number(kind: Any, code: str) -> Callable[[Any], Value]:
+    """``fit_typed``, with a short way for an int that fits."""
+    fit = fit_typed(kind, code)
+    if code in REALS:
+        return fit
+    bits = 8 * struct.calcsize("<" + code)
+    signed = code.islower()
+    low, high = (-1 << bits - 1, (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return lambda value: value if type(value) is int and low <= value <= high else fit(value)
 
 
 def _checked(kind: Any, argument: Any) -> Any:
@@ -132,8 +145,15 @@ def _pointer_like(argument: Any, kind: Any, position: int, arch: str) -> Slot:
 
 def _judged(argument: Any, kind: Any, position: int, arch: str) -> Slot:
     """The type's own ``from_param`` decides. What it makes of one Python type is passed in one way."""
+    if type(argument) is kind and _takes_itself(kind):
+        return Slot(pointer_code(arch), addresses.pointed)
     inner = _untyped(kind.from_param(argument), position, arch)
     encode = inner.encode
     if encode is None:
         return Slot(inner.code, lambda value, _: inner.fit(kind.from_param(value)))
     return Slot(inner.code, lambda value, reach: encode(kind.from_param(value), reach))
+
+
+def _takes_itself(kind: Any) -> bool:
+    """Whether a declared type is a pointer with the ``from_param`` of ctypes, which takes instances as they are."""
+    return issubclass(kind, ctypes._Pointer) and not any("from_param" in vars(base) for base in kind.__mro__)

@@ -34,7 +34,7 @@ class Conversion:
         steps: a conversion for each argument, None where there is none.
     """
 
-    direct = False
+    plain = False
 
     def __init__(self, prototype: Prototype, session: SessionEngine, address: int, steps: list[Step | None]) -> None:
         self.prototype = prototype.after([_is_custom(kind) for kind in prototype.argtypes or ()])

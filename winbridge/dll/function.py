@@ -9,10 +9,12 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from winbridge.core.errors import PrototypeError
+from winbridge.core.impl import chosen, step
 from winbridge.core.session import SessionEngine
 from winbridge.core.singleton import registry
 from winbridge.core.wire import Flag
 from winbridge.dll import memsync
+from winbridge.dll.binding import Binding
 from winbridge.dll.conversion import Conversion, compiled
 from winbridge.dll.own import OwnPlan
 from winbridge.dll.plan import Plan, Prototype
@@ -28,13 +30,7 @@ if TYPE_CHECKING:
 _DEFAULT = object()
 
 
-class _Binding:
-    """A function in one session: its address there, and the plans of its calls."""
-
-    def __init__(self, session: SessionEngine, address: int) -> None:
-        self.session = session
-        self.address = address
-        self.plans: dict[tuple[type, ...], Plan | Conversion | OwnPlan] = {}
+_Binding: type[Binding] = chosen(Binding)
 
 
 class DllFunction:
@@ -64,9 +60,10 @@ class DllFunction:
         self._argtypes: tuple[Any, ...] | None = None
         self._restype: Any = _DEFAULT
         self._errcheck: Callable[..., Any] | None = None
-        self._bindings: dict[SessionEngine, _Binding] = {}
-        self._here: dict[int, tuple[int, _Binding]] = {}
+        self._bindings: dict[SessionEngine, Binding] = {}
+        self._here: dict[int, tuple[int, Binding]] = {}
 
+    @step("dll_call")
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call it.
 
@@ -79,14 +76,14 @@ class DllFunction:
             arguments = self._bound(arguments, named)
         entry = self._here.get(get_ident())
         binding = entry[1] if entry is not None and entry[0] == registry.epoch else self._bind()
-        plan = binding.plans.get(tuple(map(type, arguments)))
+        plan: Any = binding.plans.get(tuple(map(type, arguments)))
         if plan is None:
             plan = self._compile(binding, arguments)
-        if isinstance(plan, Conversion) or not plan.direct:
+        if not plan.plain or plan.watched:
             value = plan.call(arguments)
         else:
             try:
-                message = plan.head + plan.words.pack(*arguments)
+                message = plan.head + plan.pack(*arguments)
             except (struct.error, OverflowError):  # a number that wraps, or does not fit
                 value = plan.call(arguments)
             else:
@@ -118,7 +115,7 @@ class DllFunction:
             )
         return self.signature.bind(arguments, named)
 
-    def _bind(self) -> _Binding:
+    def _bind(self) -> Binding:
         """Find the calling thread's session, and the function in it; valid until a session opens or closes."""
         session = self.dll.session()
         epoch = registry.epoch  # read now: the session may have been opened just before
@@ -126,7 +123,7 @@ class DllFunction:
         self._here[get_ident()] = epoch, binding
         return binding
 
-    def _binding(self, session: SessionEngine) -> _Binding:
+    def _binding(self, session: SessionEngine) -> Binding:
         """This function in a session; what is known of closed ones is dropped."""
         binding = self._bindings.get(session)
         if binding is None:
@@ -135,7 +132,7 @@ class DllFunction:
             binding = self._bindings[session] = _Binding(session, self.dll.resolve(session, self.export))
         return binding
 
-    def _compile(self, binding: _Binding, arguments: tuple[Any, ...]) -> Plan | Conversion | OwnPlan:
+    def _compile(self, binding: Binding, arguments: tuple[Any, ...]) -> Plan | Conversion | OwnPlan:
         prototype = Prototype(self.name, self.convention, self._flags(), self._argtypes, self.restype)
         plan = compiled(prototype, binding.session, binding.address, arguments)
         binding.plans[tuple(map(type, arguments))] = plan
@@ -147,7 +144,7 @@ class DllFunction:
 
     def _forget_plans(self) -> None:
         for binding in list(self._bindings.values()):
-            binding.plans.clear()
+            binding.forget()
 
     @property
     def argtypes(self) -> tuple[Any, ...] | None:
@@ -209,13 +206,68 @@ class DllFunction:
 
         return await asyncio.wrap_future(self.submit(*arguments, **named))
 
-    def map(self, arguments: Iterable[Any]) -> list[Any]:
+    def map(self, arguments: Iterable[Any], *more: Iterable[Any], chunk: int | None = None) -> list[Any]:
         """Call it for each item: a tuple is several arguments, anything else is one.
+
+        Items whose arguments are all numbers go to the Windows side many at a time, which makes it several times as
+        fast as a loop. Items with memory, an ``errcheck``, and results that are texts, structures or made by a callable
+        need the calls one by one, and get them. The results are those of a loop.
+
+        Args:
+            arguments: the items; they are taken ahead of their calls.
+            more: with these, each call gets one item of each, as in the built-in ``map``.
+            chunk: how many items are taken ahead at most; None adapts it. With 1 it is a loop.
 
         Returns:
             the results, in order.
+
+        Raises:
+            Exception: what a call raised, with the attributes ``index`` (of the item) and ``results`` (those before).
+                No call follows it.
         """
-        return [self(*item) if isinstance(item, tuple) else self(item) for item in arguments]
+        from winbridge.dll.many.mapped import items_of, mapped  # here, because few programs need it
+
+        items = items_of(arguments, more)
+        if self.signature is not None:
+            items = (self._bound(item, {}) for item in items)
+        return mapped(self, items, chunk)
+
+    def vectorize(self, *arrays: Any, out: Any = None, dtype: Any = None) -> Any:
+        """Call it for each item of numpy arrays, which are broadcast to one shape; the Windows side loops.
+
+        Arrays of ``winbridge.shared_array`` are read and written where they lie.
+
+        Args:
+            arrays: for each of ``argtypes``, whose types must be numbers or pointers (passed as addresses). Numbers and
+                sequences are taken as arrays; what has another dtype is cast by numpy's rule ``same_kind``.
+            out: an array for the results; its dtype may be another by the same rule.
+            dtype: of the results, if it shall not be that of ``restype``.
+
+        Returns:
+            ``out``, or an array of results in its place (a number if there are no dimensions); None if ``restype`` is.
+
+        Raises:
+            TypeError: types that are no numbers, no ``argtypes``, or a cast that loses the kind of number.
+            ValueError: the shapes do not fit.
+            ImportError: numpy is missing.
+            Exception: what a call raised, as of ``map``; ``out`` has the results before it too.
+        """
+        from winbridge.dll.many import vectorized
+
+        if self.signature is not None:
+            arrays = self._bound(arrays, {})
+        return vectorized(self, arrays, out, dtype)
+
+    def plan_for(self, arguments: tuple[Any, ...]) -> Plan | Conversion | OwnPlan:
+        """How calls with arguments like these are made, in this thread's session."""
+        binding = self._bind()
+        return binding.plans.get(tuple(map(type, arguments))) or self._compile(binding, arguments)
+
+    def place(self) -> tuple[SessionEngine, int, Prototype]:
+        """This thread's session, the address in it, and the prototype."""
+        binding = self._bind()
+        prototype = Prototype(self.name, self.convention, self._flags(), self._argtypes, self.restype)
+        return binding.session, binding.address, prototype
 
     def call_in(self, session: SessionEngine, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call it in a given session, whatever this thread's current one is."""

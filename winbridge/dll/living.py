@@ -10,12 +10,14 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import Any
 
+from winbridge.core.impl import step
 from winbridge.core.session import SessionEngine
 from winbridge.dll.mirror import Mirror
 from winbridge.dll.mirrors import Mirrors, mirrors
+from winbridge.dll.owners import is_ring
 from winbridge.dll.snapshot import Snapshot, snapshot
 from winbridge.dll.spans import Spans
 
@@ -52,7 +54,7 @@ class Living:
         assert session is not None  # whoever calls holds it
         return session
 
-    def push(self, given: Iterable[Any]) -> list[Any]:
+    def push(self, given: Iterable[Any]) -> Collection[Any]:
         """Bring over what changed here: of what a call is given, of all that it reaches, and of what lives.
 
         Returns:
@@ -61,14 +63,25 @@ class Living:
         with lock:
             self.session.uses_heap = True
             reached = self._push_graph(given)
-            for mirror in list(self.objects):
-                if not mirror.alive:
+            for mirror in self._others(reached):
+                if not mirror.alive or is_ring(mirror.tie()):
                     self._forget(mirror)
-                elif mirror not in reached:
+                else:
                     with contextlib.suppress(Exception):  # it is not an argument: no reason to refuse the call
                         self._push_fresh(mirror)
-            return list(reached)
+            return reached
 
+    @step("stirred_here")
+    def _others(self, reached: Container[Any]) -> list[Mirror]:
+        """What lives besides that; the extension leaves out what is here as it was."""
+        return [mirror for mirror in list(self.objects) if mirror not in reached]
+
+    @step("stirred_there")
+    def _others_there(self, reached: Container[Any]) -> list[Mirror]:
+        """The same, and the extension leaves out what is there as it was."""
+        return [mirror for mirror in list(self.objects) if mirror not in reached]
+
+    @step("push_reached")
     def _push_graph(self, given: Iterable[Any]) -> dict[Any, None]:
         reached: dict[Any, None] = {}
         waiting = list(given)
@@ -88,22 +101,25 @@ class Living:
         while waiting:
             target = waiting.pop()
             target.push(self)
+            self._remember(target)
             waiting.extend(further for further in target.targets.values() if further.known is None)
 
-    def pull(self, reached: list[Any]) -> None:
+    def pull(self, reached: Collection[Any]) -> None:
         """Bring back what changed there, and remember what the session was given."""
         with lock:
-            for item in reached:
-                item.pull(self)
-                if isinstance(item, Mirror):
-                    self._remember(item)
+            self._pull_graph(reached)
             if self.objects:
-                seen = set(reached)
-                for mirror in list(self.objects):
-                    if mirror not in seen:
-                        mirror.pull(self)
+                for mirror in self._others_there(reached):
+                    mirror.pull(self)
             if self._fresh:
                 self._settle()
+
+    @step("pull_reached")
+    def _pull_graph(self, reached: Collection[Any]) -> None:
+        for item in reached:
+            item.pull(self)
+            if isinstance(item, Mirror):
+                self._remember(item)
 
     def sync(self, thing: Any, back: bool) -> None:
         """Make an object and what it points to equal here and there, outside of a call."""

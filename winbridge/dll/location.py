@@ -66,10 +66,10 @@ def locate(name: str | os.PathLike[str], prefix: Path, arch: str | None = None) 
     if paths.is_windows_path(text):
         file = windows_file(text, prefix, arch)
         return Location(text, file, pe.architecture(file) if file else None)
-    if "/" not in text and not Path(text).is_file():
+    if "/" not in text and not os.path.isfile(text):
         return Location(text)
     file = Path(text).absolute()
-    if not file.exists():
+    if not os.path.exists(file):  # unlike Path.exists, also False for names that no file can have
         raise DllNotFoundError(f"there is no file {file} (looked for {text!r} from {Path.cwd()})")
     return Location(text, file, pe.architecture(file))
 
@@ -94,4 +94,4 @@ def _existing(path: str, prefix: Path) -> Path | None:
         file = Path(paths.windows_to_unix(path, prefix))
     except (OSError, ValueError):
         return None
-    return file if file.is_file() else None
+    return file if os.path.isfile(file) else None

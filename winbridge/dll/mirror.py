@@ -8,12 +8,14 @@ here, ``pull`` what differs from ``image`` there, byte by byte where both have c
 from __future__ import annotations
 
 import ctypes
+import operator
 import struct
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from winbridge.core.changes import carry
 from winbridge.core.heap import Block
+from winbridge.core.impl import step
 from winbridge.dll.layout import Layout
 from winbridge.dll.moves import HOST_POINTER, Pointers
 from winbridge.dll.offsets import host_offset, windows_offset
@@ -29,6 +31,7 @@ COMPARED = 1 << 20
 KEPT = 1024
 """Snapshots that one object keeps: what a pointer in it led to before may still be looked at."""
 
+_is_alive = operator.attrgetter("alive")
 _HOST_SLOT = struct.Struct("<Q")
 _SLOTS = {8: struct.Struct("<Q"), 4: struct.Struct("<I")}
 
@@ -99,31 +102,45 @@ class Mirror:
         shape: its layout on Windows.
         block: the memory there.
         mirrors: the others.
+        view: the bytes here; None for a buffer, whose memory may move.
 
     Attributes:
+        far: the bytes there; None where this process does not see them.
+        known: what was here when both were last made equal; None before.
+        image: what was there then.
+        compared: whether only changes are carried over.
+        plain: compared, and of the same bytes on both sides.
         targets: what its pointers point to, by offset on the host.
         kept: snapshots that its pointers were given.
     """
 
-    def __init__(self, tie: Any, start: int, shape: Layout, block: Block | None, mirrors: Mirrors) -> None:
+    __slots__ = (
+        "__weakref__", "address", "block", "compared", "far", "image", "kept", "known", "mirrors", "plain", "shape",
+        "size", "start", "targets", "tie", "view",
+    )  # fmt: skip
+
+    def __init__(self, tie: Any, start: int, shape: Layout, block: Block | None, mirrors: Mirrors, view: Any) -> None:
         self.tie = tie
         self.start = start
         self.size = shape.host_size
         self.shape = shape
         self.block = block
-        self.address = block.address if block is not None else 0
+        self.address = 0 if block is None else block.address
         self.mirrors = mirrors
-        self.view = host_view(tie())
+        self.view = view
+        self.far: Any = None if block is None else block.view
         self.known: bytes | None = None
         self.image = b""
         self.targets: dict[int, Any] = {}
         self.kept: dict[Any, Any] = {}
-        self.compared = bool(shape.pointers) or shape.size <= COMPARED
+        self.compared = shape.size <= COMPARED or bool(shape.pointers)
+        self.plain = self.compared and shape.same
 
     @property
     def alive(self) -> bool:
         return self.tie() is not None
 
+    @step("push_mirror")
     def push(self, living: Living) -> None:
         """Bring there what changed here.
 
@@ -138,7 +155,7 @@ class Mirror:
             self.far[:] = host
             return
         now = host.tobytes()
-        if now == self.known and (not self.targets or all(target.alive for target in self.targets.values())):
+        if now == self.known and (not self.targets or all(map(_is_alive, self.targets.values()))):
             return
         image = now if self.shape.same else self._packed(owner, now, living)
         if self.known is None:
@@ -147,6 +164,7 @@ class Mirror:
             self.give(self.image, image)
         self.known, self.image = now, image
 
+    @step("pull_mirror")
     def pull(self, living: Living) -> None:
         """Bring back what changed there."""
         owner = self.tie()
@@ -166,15 +184,9 @@ class Mirror:
         """The memory here."""
         return self.view if self.view is not None else host_view(owner, True)
 
-    @property
-    def far(self) -> memoryview:
-        """The memory there."""
-        assert self.block is not None
-        return self.block.view
-
     def take(self) -> bytes:
         """What is there now."""
-        return self.far.tobytes()
+        return bytes(self.far)
 
     def give(self, before: bytes, after: bytes) -> None:
         """Change what is there."""
@@ -264,6 +276,10 @@ class Mirror:
             self._aim(here, target)
 
 
+_word = ctypes.c_void_p.from_buffer
+
+
+@step("held_address")
 def pointer_value(argument: Any) -> int:
     """The address that an instance of a pointer type holds."""
-    return ctypes.c_void_p.from_buffer(argument).value or 0
+    return _word(argument).value or 0

@@ -31,6 +31,8 @@ SWEEP_COUNT, SWEEP_BYTES = 1024, 1 << 22
 class ReadOnly(Mirror):
     """A mirror of memory that must not change here."""
 
+    __slots__ = ()
+
     def push(self, living: Living) -> None:
         owner = self.tie()
         if owner is not None:
@@ -57,6 +59,7 @@ class Mirrors:
         self.strong: dict[int, Mirror] = {}
         self._sweep_count = SWEEP_COUNT
         self._bytes, self._sweep_bytes = 0, SWEEP_BYTES
+        self._forget_count = SWEEP_COUNT
 
     # Of one owner.
 
@@ -66,6 +69,29 @@ class Mirrors:
             return None
         found = self.here.at.get(ctypes.addressof(thing))
         return found[1] if found is not None and found[1].tie() is thing else None
+
+    def held(self, value: int, holder: Any) -> Mirror | None:
+        """The mirror of the object that a pointer was made of, and keeps alive by itself.
+
+        By far the most usual target: all others are for ``translated``.
+
+        Args:
+            value: the address that the pointer holds.
+            holder: the pointer.
+
+        Returns:
+            None when it points elsewhere.
+        """
+        kept = holder._objects
+        for thing in tuple(kept.values()) if type(kept) is dict else ():
+            if isinstance(thing, owners.CDATA) and thing._b_base_ is None and thing._b_needsfree_:
+                start, size = ctypes.addressof(thing), ctypes.sizeof(thing)
+                if start <= value < start + size:
+                    found = self.here.at.get(start)
+                    if found is None:
+                        return self._add(thing, start, size)
+                    return found[1] if found[0] == size and found[1].tie() is thing else None
+        return None
 
     def of(self, thing: Any) -> Mirror:
         """The mirror of the memory that a ctypes object or a buffer is a view of.
@@ -97,6 +123,8 @@ class Mirrors:
     def _add(self, owner: Any, start: int, size: int) -> Mirror:
         cdata = isinstance(owner, owners.CDATA)
         shape = layout(type(owner) if cdata else ctypes.c_ubyte * size, self.arch)
+        if shape.host_size != size and shape.same:  # ctypes.resize was there
+            shape = layout(ctypes.c_ubyte * size, self.arch)
         tie: Any
         try:
             tie = Tie(owner, self._gone)
@@ -104,13 +132,23 @@ class Mirrors:
             tie = Strong(owner)
         tie.start = start
         kind = ReadOnly if not cdata and owners.is_read_only(owner) else Mirror
-        mirror = kind(tie, start, shape, self.heap.allocate(shape.size), self)
+        view = owners.memory_at(start, size) if cdata else owners.host_view(owner)
+        mirror = kind(tie, start, shape, self.heap.allocate(shape.size), self, view)
         if isinstance(tie, Strong):
             self._sweep()
             self.strong[start] = mirror
         self.here.add(start, size, mirror)
-        self.there.add(mirror.address, shape.size, weakref.ref(mirror))
+        self._add_there(mirror, shape.size)
         return mirror
+
+    def _add_there(self, item: Mirror | Constant, size: int) -> None:
+        """Now and then those are dropped that are gone."""
+        self.there.add(item.address, size, weakref.ref(item))
+        if len(self.there.at) > self._forget_count:
+            for start, (_, reference) in list(self.there.at.items()):
+                if reference() is None:
+                    self.there.discard(start, reference)
+            self._forget_count = 2 * len(self.there.at) + SWEEP_COUNT
 
     def _gone(self, tie: Tie) -> None:
         """An owner is gone. Runs anywhere, also within the other methods: it only takes out one entry."""
@@ -146,7 +184,7 @@ class Mirrors:
         self._bytes += len(data)
         if start:
             self.here.add(start, size, constant)
-        self.there.add(constant.address, len(data), weakref.ref(constant))
+        self._add_there(constant, len(data))
         return constant
 
     def _sweep(self) -> None:

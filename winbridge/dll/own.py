@@ -123,18 +123,15 @@ class OwnPlan:
         if prototype.argtypes is not None:
             self._function.argtypes = [AsIs if kind is None else family.own(kind) for kind in prototype.argtypes]
         self._plan = functions.Plan(self._function)
-        self._twins = family.twins
+        self.plain = self._plan.direct
+        self.watched = family.twins
         self._remedy = functions.REMEDY
         self._session = session
-        self.words = self._plan
+        session.uses_heap = True  # the drop-in puts even texts there
+        self.pack = self._plan.pack
         self.popped = self._plan.popped
         self.field = self._plan.result.field
         self.head = self._plan.head(session, self._function) if self._plan.direct else b""
-
-    @property
-    def direct(self) -> bool:
-        """Whether the words can be packed at once."""
-        return self._plan.direct and not self._twins
 
     def call(self, arguments: tuple[Any, ...]) -> Any:
         """Make the call."""

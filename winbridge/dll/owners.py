@@ -10,10 +10,12 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from winbridge.core.impl import step
 from winbridge.dll.layout import FunctionPointer, SimpleData, host_bytes
 from winbridge.dll.spans import Spans
 
@@ -47,6 +49,40 @@ def is_array(thing: Any) -> bool:
 def is_read_only(owner: Any) -> bool:
     """Whether a buffer, or a numpy array, must not be changed."""
     return not owner.flags.writeable if is_array(owner) else memoryview(owner).readonly
+
+
+def _references(thing: Any) -> tuple[int, int]:
+    """How many references there are to a ctypes object, and to what it keeps alive."""
+    return sys.getrefcount(thing), sys.getrefcount(thing._objects)
+
+
+def is_ring(thing: Any) -> bool:
+    """Whether nothing but itself refers to a ctypes object any more.
+
+    ``ctypes.cast`` has the object that it is given keep itself alive, so it lives on until the next garbage collection.
+    """
+    return _keeps_itself(thing) and _references(thing) == _RING
+
+
+def _keeps_itself(thing: Any) -> bool:
+    kept = getattr(thing, "_objects", None)
+    return type(kept) is dict and kept.get(id(thing)) is thing
+
+
+def _ring() -> tuple[int, int]:
+    """The counts of such an object, asked for in the same way: Pythons differ in what a call adds."""
+    array = (ctypes.c_byte * 1)()
+    ctypes.cast(array, ctypes.c_void_p)
+    ring = weakref.ref(array)
+    del array
+
+    def count(thing: Any) -> tuple[int, int]:
+        return _references(thing)
+
+    return count(ring())
+
+
+_RING = _ring()
 
 
 def capsule_address(capsule: Any) -> int:
@@ -134,12 +170,17 @@ def keepalives(thing: Any) -> Iterator[Any]:
 class Kept:
     """What a thing keeps alive, searched by address; looks no further than it has to."""
 
+    __slots__ = ("_known", "_more", "_thing")
+
     def __init__(self, thing: Any) -> None:
-        self._more = keepalives(thing)
-        self._known: Spans[Any] = Spans()
+        self._thing = thing
+        self._more: Iterator[Any] | None = None
+        self._known: Spans[Any]
 
     def owner(self, address: int) -> Owner | None:
         """The owner of the memory at an address; the end of a block counts as its own."""
+        if self._more is None:
+            self._more, self._known = keepalives(self._thing), Spans()
         known = self._known.find(address)
         if known is not None and address < known[0] + self._known.at[known[0]][0]:
             return outermost(known[1])
@@ -180,6 +221,12 @@ def rights(address: int) -> str:
     return ""
 
 
+@step("memory_at")
+def memory_at(address: int, size: int) -> memoryview:
+    """Memory of this process; valid as long as its owner."""
+    return host_bytes(address, size)
+
+
 def host_view(owner: Any, again: bool = False) -> Any:
     """The bytes of an owner.
 
@@ -188,7 +235,7 @@ def host_view(owner: Any, again: bool = False) -> Any:
         again: also for a buffer, whose memory may move and must not be held: None is returned for one otherwise.
     """
     if isinstance(owner, CDATA):
-        return host_bytes(ctypes.addressof(owner), ctypes.sizeof(owner))
+        return memory_at(ctypes.addressof(owner), ctypes.sizeof(owner))
     if is_array(owner):
         return host_bytes(*span(owner))
     return memoryview(owner).cast("B") if again else None

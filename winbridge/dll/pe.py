@@ -133,8 +133,9 @@ def inspect(path: str | os.PathLike[str]) -> Image:
 def _read(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
     """The beginning of a file, and the beginning of the PE header that it points to."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            head = file.read(HEAD)
+        # Not to wait, should it be a pipe that nobody writes to.
+        with open(path, "rb", buffering=0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            head = file.read(HEAD) or b""
             offset = OFFSET_OF_HEADER.unpack_from(head)[0] if len(head) >= DOS_HEADER else 0
             return head, os.pread(file.fileno(), START_OF_HEADER.size, offset)
     except IsADirectoryError:

@@ -11,6 +11,7 @@ from typing import Any
 
 from winbridge.core import wire
 from winbridge.core.errors import PrototypeError, WindowsFault
+from winbridge.core.impl import native
 from winbridge.core.session import SessionEngine
 from winbridge.core.wire import Flag, Op, Record
 from winbridge.dll import lasterror
@@ -69,6 +70,10 @@ class Plan:
         address: its address there.
         arguments: an example.
 
+    Attributes:
+        plain: whether packed numbers are all there is to a call, as long as nothing is watched.
+        watched: empty, or what lives and has to be looked after.
+
     Raises:
         TypeError, ctypes.ArgumentError: the arguments cannot be passed; texts as in ctypes.
     """
@@ -84,17 +89,19 @@ class Plan:
         if self.result.hidden is not None:
             codes.insert(0, pointer_code(session.arch))
         self.words = struct.Struct("<" + "".join(_word(code, width) for code in codes))
+        self.pack = self.words.pack
         self.living = living(session)
+        self.watched = self.living.objects
         self.flags = self.result.kind | prototype.flags
         self.popped = self.words.size if width == 4 and prototype.convention == "stdcall" else 0
         self.head = wire.REQUEST.pack(Op.CALL, self.flags, self.words.size, 0, 0, 0, address, 0, 0, 0)
         self.plain = self.result.plain and not prototype.flags and all(item.encode is None for item in self.slots)
         self.field = self.result.field
+        self.numbers = self._numbers("".join(codes), width) if native and self.plain else None
 
-    @property
-    def direct(self) -> bool:
-        """Whether packed numbers are all there is to a call: no object lives that has to be looked after."""
-        return self.plain and self.living.idle
+    def _numbers(self, codes: str, width: int) -> Any:
+        """What the extension needs for such calls."""
+        return native.Numbers(self.head, codes, width, self.popped, self.field, (self.watched,))
 
     def _slots(self, arguments: tuple[Any, ...]) -> list[Slot]:
         kinds = self.prototype.kinds(len(arguments))

@@ -66,7 +66,12 @@ class Reach:
         """
         if not value:
             return 0
-        address, target = self.living.mirrors.translated(value, Kept(holder), self.living)
+        mirrors = self.living.mirrors
+        mirror = mirrors.held(value, holder)
+        if mirror is not None:
+            self.given.append(mirror)
+            return mirror.address if value == mirror.start else mirror.windows(value)
+        address, target = mirrors.translated(value, Kept(holder), self.living)
         if target is not None:
             self.given.append(target)
         return address

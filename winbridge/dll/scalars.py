@@ -84,6 +84,8 @@ def encoded(kind: Any, code: str, value: Any) -> int | float | bytes:
         return int.from_bytes(units, "little")
     if isinstance(value, bytes):
         return value if code == "c" else value[0]
+    if kind._type_ == "v":  # VARIANT_TRUE is -1 (Microsoft Learn, VARIANT_BOOL)
+        return -1 if value else 0
     if kind._type_ in "lL" and not -(1 << 31) <= value < 1 << 32:
         raise OverflowError(
             f"{value} does not fit {kind.__name__}: long has 4 bytes on Windows."

@@ -32,6 +32,7 @@ SLACK = 16
 class Snapshot(Mirror):
     """See the module; made by ``snapshot``."""
 
+    __slots__ = ("living",)
     living: Living
 
     def fill(self, living: Living) -> None:
@@ -71,9 +72,9 @@ def snapshot(address: int, kind: Any, living: Living) -> Snapshot | None:
         return None
     shape = layout(target, living.mirrors.arch)
     room = ctypes.create_string_buffer(shape.host_size + SLACK)
-    made = Snapshot(lambda: room, ctypes.addressof(room), shape, None, living.mirrors)
+    start = ctypes.addressof(room)
+    made = Snapshot(lambda: room, start, shape, None, living.mirrors, host_bytes(start, shape.host_size))
     made.address, made.living, made.image = address, living, image
-    made.view = host_bytes(made.start, shape.host_size)
     made.compared = True
     return made
 

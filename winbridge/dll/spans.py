@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
+FORGET = 1024
+"""So many starts may be those of items that are gone, besides as many as there are items."""
+
 
 class Spans(Generic[Item]):
     """Items by the range of addresses that each takes.
@@ -18,12 +21,17 @@ class Spans(Generic[Item]):
         self.at: dict[int, tuple[int, Item]] = {}
         self._starts: list[int] = []
         self._new: set[int] = set()
+        self._room = FORGET
 
     def add(self, start: int, size: int, item: Item) -> None:
         """Put an item at ``size`` bytes from ``start`` on."""
-        if start not in self.at:
-            self._new.add(start)
+        fresh = start not in self.at
         self.at[start] = size, item
+        if fresh:
+            self._new.add(start)
+            if len(self._new) > self._room:  # nobody searched for long: most of them have come and gone
+                self._new.intersection_update(self.at)
+                self._room = 2 * len(self._new) + FORGET
 
     def discard(self, start: int, item: Item) -> None:
         """Take an item out, if it is still the one that starts there."""
@@ -46,7 +54,7 @@ class Spans(Generic[Item]):
 
     def _sort(self) -> None:
         new, self._new = self._new, set()
-        if len(new) > 64:
+        if len(new) > 64 or len(self._starts) > 2 * len(self.at) + FORGET:
             self._starts = sorted(self.at)
             return
         for start in new:

@@ -69,12 +69,13 @@ def create_app(
         lifespan=handlers.lifespan,
     )
     app.state.sessions = sessions
+    app.router.redirect_slashes = False  # to wherever the Host header says
     return app
 
 
 def _routes(handlers: Handlers) -> list[Route]:
     session = "/v1/sessions/{id}"
-    channel = session + "/channels/{number:int}"
+    channel = session + "/channels/{number}"
     return [
         Route("/healthz", handlers.health, methods=["GET"]),
         Route("/v1/sessions", handlers.open_session, methods=["POST"]),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
-import msgspec
 from starlette.requests import Request
 
 from winbridge.core.transport.connection import JSON, TIMEOUT_HEADER
+from winbridge.core.transport.gatewayjson import decode
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.problems import Problem
 
 LONGEST_JSON = 4096
+
+LONGEST_LENGTH = 18
+"""Digits of a Content-Length; Python refuses to read numbers of some thousand."""
 
 T = TypeVar("T")
 
@@ -30,7 +33,7 @@ async def read(request: Request, media_type: str, limit: int) -> bytes:
     if given != media_type:
         raise Problem(415, Kind.MEDIA_TYPE, f"the body is {given or 'of no type'}: send it as {media_type}")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
+    if announced.isdecimal() and (len(announced) > LONGEST_LENGTH or int(announced) > limit):
         raise _too_large(limit)
     pieces, size = [], 0
     async for piece in request.stream():
@@ -45,8 +48,8 @@ async def read_json(request: Request, kind: type[T]) -> T:
     """The body as JSON of a given shape."""
     body = await read(request, JSON, LONGEST_JSON)
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return decode(body, kind)
+    except ValueError as error:
         raise Problem(400, Kind.BAD_REQUEST, f"the body: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,6 +27,8 @@ from winbridge.gateway.turns import Turns
 CONTROL_THREADS = 8
 LONGEST_SWEEP = 15.0
 """Seconds between two looks for expired sessions, at most."""
+
+CHANNEL_NUMBER = re.compile("[0-9]{1,10}")
 
 T = TypeVar("T")
 
@@ -96,7 +99,10 @@ class Handlers:
         return self._sessions.use(request.path_params["id"])
 
     def _channel(self, request: Request, session: HostedSession) -> HostedChannel:
-        return session.channel(request.path_params["number"])
+        number = request.path_params["number"]
+        if not CHANNEL_NUMBER.fullmatch(number):
+            raise Problem(404, Kind.NO_CHANNEL, f"{number[:20]!r} is no number of a channel")
+        return session.channel(int(number))
 
     async def _turn(
         self, request: Request, session: HostedSession, channel: HostedChannel, work: Callable[[], T],

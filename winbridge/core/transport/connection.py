@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import msgspec
 
 from winbridge.core.errors import CallTimeoutError, ConnectError, TransportError, WinbridgeError, WireError
+from winbridge.core.transport.gatewayjson import decode
 from winbridge.core.transport.problem import exception
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ LONGEST_CONNECT = 10.0
 
 TIMEOUT_HEADER = "Winbridge-Timeout"
 """Seconds that a call may take, for the gateway: it frees what the client gives up."""
+
+LONGEST_PAGE = 1 << 20
+"""Bytes of an answer that is no frame; what is longer comes from something else than a gateway."""
+
+PIECE = 1 << 16
 
 BYTES = "application/octet-stream"
 JSON = "application/json"
@@ -74,12 +80,12 @@ class Connection:
     def close(self) -> None:
         self._http.close()
 
-    def exchange(self, path: str, body: bytes, timeout: float | None) -> bytes:
-        """Send a frame and take the one that answers it."""
+    def exchange(self, path: str, body: bytes, timeout: float | None, limit: int) -> bytes:
+        """Send a frame and take the one that answers it, of ``limit`` bytes at most."""
         headers = {"Content-Type": BYTES, "Accept": BYTES}
         if timeout is not None:
             headers[TIMEOUT_HEADER] = repr(timeout)
-        return self._send("POST", path, body, headers, timeout, f"timeout_call={timeout} s", BYTES)
+        return self._send("POST", path, body, headers, timeout, f"timeout_call={timeout} s", BYTES, limit)
 
     def ask(self, path: str, body: msgspec.Struct | None, answer: type[T], timeout: float) -> T:
         """Send one JSON body and take another, of a given shape."""
@@ -87,8 +93,8 @@ class Connection:
         headers = {"Content-Type": JSON, "Accept": JSON}
         found = self._send("POST", path, data, headers, timeout, f"{timeout:g} s", JSON)
         try:
-            return msgspec.json.decode(found, type=answer)
-        except (msgspec.DecodeError, RecursionError) as error:
+            return decode(found, answer)
+        except ValueError as error:
             raise WireError(f"{self._endpoint.url} does not answer like a gateway of winbridge: {error}") from error
 
     def delete(self, path: str, timeout: float) -> None:
@@ -97,7 +103,7 @@ class Connection:
 
     def _send(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str],
-        timeout: float | None, limit: str, expected: str | None,
+        timeout: float | None, waited: str, expected: str | None, limit: int = LONGEST_PAGE,
     ) -> bytes:  # fmt: skip
         import requests
 
@@ -105,27 +111,43 @@ class Connection:
         waits = (longest if timeout is None else min(longest, timeout), timeout)
         try:
             response = self._http.request(
-                method, url + path, data=body, headers=headers, timeout=waits, allow_redirects=False
+                method, url + path, data=body, headers=headers, timeout=waits, allow_redirects=False, stream=True
             )
+            content = _read(response, max(limit, LONGEST_PAGE))
         except requests.RequestException as error:
-            raise _translated(error, url, limit) from error
-        return self._content(response, expected)
+            raise _translated(error, url, waited) from error
+        except (ValueError, OverflowError) as error:  # a header that is no text, no address, no length
+            raise WireError(f"{url} does not answer like a gateway of winbridge: {error}") from error
+        return self._checked(response, content, expected, limit)
 
-    def _content(self, response: requests.Response, expected: str | None) -> bytes:
+    def _checked(self, response: requests.Response, content: bytes, expected: str | None, limit: int) -> bytes:
         url, media_type = self._endpoint.url, response.headers.get("Content-Type", "")
         if response.is_redirect:
             raise TransportError(f"the gateway {url} is elsewhere: use the address {response.headers['Location']}")
         if not response.ok:
-            raise exception(response.status_code, media_type, response.content, url)
+            raise exception(response.status_code, media_type, content, url)
+        if len(content) > limit:
+            raise WireError(f"{url} does not answer like a gateway of winbridge: more than {limit} bytes")
         if expected is not None and media_type.partition(";")[0].strip().lower() != expected:
             raise WireError(
                 f"{url} does not answer like a gateway of winbridge: {response.status_code} with"
                 f" {media_type or 'no content type'} where {expected} belongs"
             )
-        return response.content
+        return content
 
 
-def _translated(error: requests.RequestException, url: str, limit: str) -> WinbridgeError:
+def _read(response: requests.Response, limit: int) -> bytes:
+    """The body, and of one that is longer than ``limit`` just enough to tell."""
+    content = bytearray()
+    for piece in response.iter_content(PIECE):
+        content += piece
+        if len(content) > limit:
+            response.close()  # the rest may never end
+            break
+    return bytes(content)
+
+
+def _translated(error: requests.RequestException, url: str, waited: str) -> WinbridgeError:
     """What failed, by guilt: not reached, too slow, or lost on the way."""
     import requests
     from urllib3.exceptions import NewConnectionError, ReadTimeoutError
@@ -133,7 +155,7 @@ def _translated(error: requests.RequestException, url: str, limit: str) -> Winbr
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None) or cause or error
     if isinstance(error, requests.ReadTimeout) or isinstance(reason, ReadTimeoutError):
-        return CallTimeoutError(f"no answer of the gateway {url} within {limit}; the call was abandoned")
+        return CallTimeoutError(f"no answer of the gateway {url} within {waited}; the call was abandoned")
     if isinstance(error, requests.exceptions.SSLError):
         return ConnectError(f"no trusted connection to the gateway {url}: {reason}; verify= names its authority's file")
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError | requests.exceptions.InvalidURL):

@@ -11,11 +11,16 @@ raised is spent: its owner drops it and opens another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from winbridge.core import wire
 from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Record, Status
+
+
+class BusyChannelError(RuntimeError):
+    """A signal handler, or a finaliser, made a call in the middle of an exchange of its own thread."""
 
 
 class Arena:
@@ -126,14 +131,24 @@ class Channel(Protocol):
             AgentDiedError, CallTimeoutError, ConnectError, SessionClosedError, WireError.
         """
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, size: int, timeout: float | None = None) -> None:
         """See to it that ``size`` bytes are free from ``arena.top`` on; there may be another arena then.
 
         The memory of calls that wait for a callback stays where it is.
 
+        Args:
+            size: bytes.
+            timeout: seconds to wait for the agent, None for as long as it takes.
+
         Raises:
             MemoryError: the agent's side has no room for an arena of that size.
         """
+
+    def idle(self) -> bool:
+        """Whether the agent has answered all that it was sent, as far as one can tell."""
+
+    def abandon(self) -> Callable[[], bool]:
+        """Close it in the middle of a call; returns what tells whether the Windows thread is still in that call."""
 
     def close(self) -> None:
         """Give the channel up, also in the middle of a call; safe to repeat."""
@@ -147,8 +162,12 @@ class Transport(Protocol):
     shares_memory: bool
     """Whether ``share`` works; else the heap is copied to and fro (``winbridge.core.sharing``)."""
 
-    def channel(self) -> Channel:
-        """Open another channel."""
+    def channel(self, timeout: float | None = None) -> Channel:
+        """Open another channel.
+
+        Args:
+            timeout: seconds that it may take, None for as long as the start of an agent may.
+        """
 
     def share(self, segment: Segment) -> None:
         """Show the agent a segment, at the address that it has here; only where ``shares_memory``.

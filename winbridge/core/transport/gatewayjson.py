@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from msgspec import Meta, Struct
+from msgspec import DecodeError, Meta, Struct, json
 
 from winbridge.core.wire import MAX_ARENA
 
 Arch = Literal["win64", "win32"]
 Size = Annotated[int, Meta(ge=0, le=MAX_ARENA)]
 Address = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+
+T = TypeVar("T")
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """A body of a given shape.
+
+    Raises:
+        ValueError: it is no JSON, no UTF-8, or has another shape.
+    """
+    try:
+        return json.decode(body, type=kind)
+    except (DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 class NewSession(Struct):

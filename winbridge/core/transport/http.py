@@ -13,8 +13,8 @@ A request that may have run is never sent again, whatever became of its answer.
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections import deque
+from collections.abc import Callable
 
 from winbridge.core import wire
 from winbridge.core.errors import AgentDiedError, ConnectError, SessionClosedError, WinbridgeError, WireError
@@ -25,6 +25,9 @@ from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Record, Status
 
 _HEADERS = wire.FRAME.size + wire.RESPONSE.size
+
+LARGEST_FIRST_ARENA = 1 << 28
+"""Bytes of memory that a gateway can make its client take without being asked for so much."""
 
 
 class HttpTransport:
@@ -60,8 +63,12 @@ class HttpTransport:
                 f"the gateway {endpoint.url} speaks version {opened.wire_version} of the wire, this client"
                 f" {wire.VERSION}: install the same version of winbridge on both sides"
             )
+        if (opened.arch, opened.pointer_size) != (arch, wire.POINTER_SIZES[arch]):
+            self.close(endpoint.timeout)
+            told = f"an {opened.arch} session with pointers of {opened.pointer_size} bytes"
+            raise WireError(f"the gateway {endpoint.url} opened {told} where {arch} was asked for")
 
-    def channel(self) -> HttpChannel:
+    def channel(self, timeout: float | None = None) -> HttpChannel:
         connection = Connection(self.endpoint)
         try:
             self._close_spent(connection)
@@ -70,7 +77,11 @@ class HttpTransport:
             connection.close()
             self.notice(error)
             raise
-        return HttpChannel(self, connection, opened)
+        try:
+            return HttpChannel(self, connection, opened)
+        except WireError:
+            connection.close()
+            raise
 
     def _close_spent(self, connection: Connection) -> None:
         while self._spent:
@@ -115,9 +126,9 @@ class HttpChannel:
 
     def __init__(self, transport: HttpTransport, connection: Connection, opened: ChannelOpened) -> None:
         self.number = opened.channel
-        self.arena = Arena(memoryview(bytearray(opened.arena_size)), opened.arena)
         self._transport = transport
         self._connection = connection
+        self.arena = self._arena(opened, 0)
         self._path = f"{transport.path}/channels/{self.number}"
         self._closed = False
         self._copies = Copies()
@@ -128,7 +139,8 @@ class HttpChannel:
         message, copy, memory = self._copies.begin(message, self.arena)
         body = b"".join((wire.frame(self.number, message, len(memory)), message, memory))
         try:
-            answer = self._connection.exchange(f"{self._path}/exchange", body, timeout)
+            most = _HEADERS + wire.MAX_AREA + len(copy.view)
+            answer = self._connection.exchange(f"{self._path}/exchange", body, timeout, most)
         except WinbridgeError as error:
             self._transport.notice(error)
             raise
@@ -148,7 +160,7 @@ class HttpChannel:
         end = wire.FRAME.size + size
         try:
             record = wire.record_of(memoryview(answer)[wire.FRAME.size : end])
-        except (ValueError, struct.error) as error:
+        except ValueError as error:
             raise self._bad(f"what is not a record: {error},") from error
         if arena_size != (0 if record[0] == Status.MALFORMED else back) or len(answer) != end + arena_size:
             raise self._bad(f"{len(answer) - end} bytes of arena, announced {arena_size}, asked for {back}")
@@ -158,7 +170,7 @@ class HttpChannel:
         url = self._transport.endpoint.url
         return WireError(f"the gateway {url} sent {what} for channel {self.number}; the call may have run")
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, size: int, timeout: float | None = None) -> None:
         needed = self.arena.top + size
         if needed <= len(self.arena.view):
             return
@@ -168,9 +180,24 @@ class HttpChannel:
         except WinbridgeError as error:
             self._transport.notice(error)
             raise
-        if opened.arena_size < needed:
-            raise self._bad(f"an arena of {opened.arena_size} bytes, {needed} were asked for,")
-        self.arena = Arena(memoryview(bytearray(opened.arena_size)), opened.arena)
+        self.arena = self._arena(opened, needed)
+
+    def _arena(self, opened: ChannelOpened, needed: int) -> Arena:
+        size, end = opened.arena_size, opened.arena + opened.arena_size
+        if opened.channel != self.number:
+            raise self._bad(f"the arena of channel {opened.channel}")
+        if not needed <= size <= max(LARGEST_FIRST_ARENA, 4 * needed):
+            raise self._bad(f"an arena of {size} bytes, {needed} were asked for,")
+        if end > 1 << (8 * self._transport.pointer_size):
+            raise self._bad(f"an arena up to {end:#x}, where no pointer reaches,")
+        return Arena(memoryview(bytearray(size)), opened.arena)
+
+    def idle(self) -> bool:
+        return False  # nobody can tell
+
+    def abandon(self) -> Callable[[], bool]:
+        self.close()
+        return lambda: True  # only the gateway knows
 
     def close(self) -> None:
         if not self._closed:

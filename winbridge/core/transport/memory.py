@@ -41,6 +41,8 @@ _WRAPS = {
     Result.UINT32: "I", Result.INT64: "q", Result.POINTER: "q",
 }  # fmt: skip
 
+_CODES = {int(kind): code for kind, code in (*_WRAPS.items(), (Result.FLOAT, "f"), (Result.DOUBLE, "d"))}
+
 
 def native(restype: Any, argtypes: list[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare the C types of a Python function that stands for a DLL's.
@@ -200,6 +202,8 @@ class MemoryChannel:
         try:
             if op == Op.CALL:
                 return self._call(target, words, Result(flags & 0xFF))
+            if op == Op.CALL_MANY:
+                return self._call_many(target, words, Result(flags & 0xFF))
             return self._own(op, struct.unpack(f"<{size // 8}Q", words))
         except Fault as fault:
             return Response(Status.FAULT, 0, ACCESS_VIOLATION, 0.0, 0, 0, fault.access, fault.address, target)
@@ -223,9 +227,32 @@ class MemoryChannel:
         value = function(*_arguments(function, words))
         return _answer(value, kind)
 
-    def reserve(self, size: int) -> None:
+    def _call_many(self, target: int, message: bytes, kind: Result) -> Record:
+        """Column by column of addresses, as many.c does; a callback cannot interrupt it, so it needs no budget."""
+        progress, count, _, _ = wire.MANY.unpack_from(message)
+        results, *arguments = wire.COLUMN.iter_unpack(message[wire.MANY.size :])
+        for item in range(count):
+            words = [self._items(column, item, 0).tobytes().ljust(8, b"\0") for column in arguments]
+            value, real = self._call(target, b"".join(words), kind)[2:4]
+            if kind != Result.NONE:
+                self._items(results, item, 1)[:] = _stored(results[2], value, real)
+            self._machine.view(progress, 8, 1)[:] = (item + 1).to_bytes(8, "little")
+        return _answer(0, Result.NONE)
+
+    def _items(self, column: tuple[int, ...], item: int, access: int) -> memoryview:
+        address, stride, kind, _ = column
+        return self._machine.view(address + stride * item, struct.calcsize("<" + _CODES[kind]), access)
+
+    def reserve(self, size: int, timeout: float | None = None) -> None:
         if self.arena.top + size > len(self.arena.view):
             self.arena = self._arena(1 << (self.arena.top + size - 1).bit_length())
+
+    def idle(self) -> bool:
+        return True
+
+    def abandon(self) -> Callable[[], bool]:
+        self.close()
+        return lambda: False
 
     def close(self) -> None:
         self._closed = True
@@ -236,6 +263,13 @@ def _arguments(function: Callable[..., Any], words: bytes) -> list[Any]:
     if declared is None:
         return list(struct.unpack(f"<{len(words) // 8}Q", words))
     return [kind.from_buffer_copy(words, 8 * index).value for index, kind in enumerate(declared[1])]
+
+
+def _stored(kind: int, integer: int, real: float) -> bytes:
+    code = _CODES[kind]
+    if code in "fd":
+        return struct.pack("<" + code, real)
+    return struct.pack("<q", integer)[: struct.calcsize("<" + code)]
 
 
 def _answer(value: Any, kind: Result) -> Record:
@@ -261,7 +295,7 @@ class MemoryTransport:
         self.machine = Machine(libraries)
         self._up = True
 
-    def channel(self) -> MemoryChannel:
+    def channel(self, timeout: float | None = None) -> MemoryChannel:
         return MemoryChannel(self.machine)
 
     def share(self, segment: Segment) -> None:

@@ -3,14 +3,17 @@
 A segment is a memfd: it has no name in any file system, nobody else can open it, it needs no
 room in /dev/shm, and it is gone with the last process that holds it, however that one ends. The
 agent opens it (and the pipes for waking) by the path ``/proc/PID/fd/N``, which the kernel
-allows to processes of the same user.
+allows to processes of the same user. Its mode is 0600 all the same, and its size is fixed: a file that
+was cut shorter would end with SIGBUS whoever touches the missing part.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 
 GRANULE = 65536
@@ -63,6 +66,23 @@ def windows_path(descriptor: int) -> str:
     return f"\\\\?\\unix\\proc\\{os.getpid()}\\fd\\{descriptor}"
 
 
+def _file(size: int) -> int:
+    """A descriptor of a new memfd (memfd_create(2), file sealing in fcntl(2)).
+
+    Raises:
+        MemoryError: the system gives no memory for it.
+    """
+    descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.ftruncate(descriptor, size)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    except OSError as error:
+        os.close(descriptor)
+        raise MemoryError(f"no memory for a shared segment of {size} bytes: {error.strerror}") from error
+    return descriptor
+
+
 def _candidates(size: int, pointer_size: int, heap: bool) -> list[int]:
     """Addresses to try, from where the last search ended; each address is tried once a round."""
     low, high = RANGES[pointer_size]
@@ -106,14 +126,16 @@ class Segment:
 
     def __init__(self, size: int, pointer_size: int, heap: bool = False) -> None:
         self.size = size
-        self.descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC)
+        self.descriptor = _file(size)
         try:
-            os.ftruncate(self.descriptor, size)
             self.address = self._map(pointer_size, heap)
         except BaseException:
             os.close(self.descriptor)
             raise
-        self.view = memoryview((ctypes.c_ubyte * size).from_address(self.address)).cast("B")
+        memory = (ctypes.c_ubyte * size).from_address(self.address)
+        unmap = weakref.finalize(memory, _libc.munmap, self.address, size)
+        unmap.atexit = False
+        self.view = memoryview(memory).cast("B")
 
     def _map(self, pointer_size: int, heap: bool) -> int:
         for address in _candidates(self.size, pointer_size, heap):
@@ -132,15 +154,14 @@ class Segment:
         return windows_path(self.descriptor)
 
     def seal(self) -> None:
-        """Close the descriptor: from now on nobody can open the segment any more."""
+        """Close the descriptor, by which the agent opened it; Wine's server keeps one of its own while it is mapped."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
     def fork(self) -> None:
         """In a forked child: put a copy of its own in the place of what it shares with its parent."""
-        descriptor = os.memfd_create("winbridge", os.MFD_CLOEXEC)
-        os.ftruncate(descriptor, self.size)
+        descriptor = _file(self.size)
         for start, end in _written(self.descriptor, self.size):
             os.pwrite(descriptor, self.view[start:end], start)
         _libc.mmap(self.address, self.size, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, descriptor, 0)
@@ -152,9 +173,6 @@ class Segment:
         _libc.madvise(self.address, self.size, MADV_REMOVE)
 
     def close(self) -> None:
-        """Unmap it here; safe to repeat."""
+        """Give it up; safe to repeat. It is unmapped here when nobody has a part of the view any more."""
         self.seal()
-        if self.address:
-            self.view.release()
-            _libc.munmap(self.address, self.size)
-            self.address = 0
+        self.view.release()
