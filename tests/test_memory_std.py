@@ -472,6 +472,23 @@ def test_an_int_is_no_wide_character(dll):
             read(65)
 
 
+def test_a_resized_object_is_looked_at_where_it_is_now(dll):
+    """ctypes.resize gives other memory, and what was there before may be gone: nothing is read or written there."""
+    from winbridge.dll.living import living
+
+    text, other = (c_char * 8)(), (c_char * 8)()
+    dll.fill_bytes(text, 8, ord("a"))
+    (before,) = living(dll.session()).objects
+    ctypes.resize(text, 4096)
+    assert ctypes.addressof(text) != before.start
+    text[0] = b"b"
+    before.far[:] = b"x" * 8  # as a DLL would that kept the pointer
+    dll.fill_bytes(other, 8, ord("c"))
+    assert text.raw[:8] == b"baaaaaaa" and bytes(before.far) == b"x" * 8
+    dll.fill_bytes(text, 4, ord("d"))
+    assert text.raw[:8] == b"ddddaaaa"
+
+
 def test_a_kept_list_that_python_changes(either):
     first, second = chain(1, 2)
     either.keep_list(byref(first))

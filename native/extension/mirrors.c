@@ -6,10 +6,17 @@
 
 enum { TIE, VIEW, FAR, KNOWN, IMAGE, COMPARED, PLAIN, TARGETS, SLOTS };
 
+static getbufferproc buffer_of_ctypes;
 static PyObject *names[SLOTS], *text_objects, *text_kept, *text_push, *text_pull, *text_remember;
 
 int prepare_mirrors(void)
 {
+    PyObject *module = PyImport_ImportModule("ctypes");
+    PyTypeObject *kind = module ? (PyTypeObject *)PyObject_GetAttrString(module, "c_int") : NULL;
+    Py_XDECREF(module);
+    if (!kind) return -1;
+    buffer_of_ctypes = kind->tp_as_buffer->bf_getbuffer;
+    Py_DECREF(kind);
     static const char *const slots[SLOTS] = {"tie", "view", "far", "known", "image", "compared", "plain", "targets"};
     for (int k = 0; k < SLOTS; k++)
         if (!(names[k] = PyUnicode_InternFromString(slots[k]))) return -1;
@@ -132,6 +139,20 @@ static int read_mirror(PyObject *object, Mirror *mirror)
     return 1;
 }
 
+/* Whether ctypes.resize gave the owner other memory: what was here may be gone. */
+static int has_moved(const Mirror *mirror, PyObject *owner)
+{
+    Py_buffer now;
+    if (!Py_TYPE(owner)->tp_as_buffer || Py_TYPE(owner)->tp_as_buffer->bf_getbuffer != buffer_of_ctypes) return 0;
+    if (PyObject_GetBuffer(owner, &now, PyBUF_SIMPLE)) {
+        PyErr_Clear();
+        return 1;
+    }
+    int moved = now.buf != mirror->here;
+    PyBuffer_Release(&now);
+    return moved;
+}
+
 /* Whether all that its pointers point to is there, and has been brought over. */
 static int has_targets(const Mirror *mirror)
 {
@@ -189,10 +210,10 @@ int push_mirror(PyObject *self, PyObject *const *arguments, Py_ssize_t count, Py
     (void)arguments;
     if (count != 1 || !read_mirror(self, &mirror)) return NOT_HERE;
     PyObject *owner = referred(mirror.tie);
-    int done = owner ? NOT_HERE : DONE;
-    if (owner && mirror.here && is_equal(mirror.here, mirror.here_size, *mirror.known) && has_targets(&mirror))
+    int done = owner ? NOT_HERE : DONE, stays = owner && mirror.here && !has_moved(&mirror, owner);
+    if (stays && is_equal(mirror.here, mirror.here_size, *mirror.known) && has_targets(&mirror))
         done = DONE;
-    else if (owner && mirror.plain && (*mirror.known == Py_None || is_bytes(*mirror.image, mirror.there_size)))
+    else if (stays && mirror.plain && (*mirror.known == Py_None || is_bytes(*mirror.image, mirror.there_size)))
         done = push_plain(&mirror);
     Py_XDECREF(owner);
     if (done == DONE) *result = Py_NewRef(Py_None);
@@ -209,7 +230,7 @@ int pull_mirror(PyObject *self, PyObject *const *arguments, Py_ssize_t count, Py
     int done = owner ? NOT_HERE : DONE;
     if (owner && mirror.there && is_equal(mirror.there, mirror.there_size, *mirror.image))
         done = DONE;
-    else if (owner && mirror.plain && is_bytes(*mirror.known, mirror.here_size))
+    else if (owner && mirror.plain && !has_moved(&mirror, owner) && is_bytes(*mirror.known, mirror.here_size))
         done = pull_plain(&mirror);
     Py_XDECREF(owner);
     if (done == DONE) *result = Py_NewRef(Py_None);
@@ -233,8 +254,8 @@ static int is_still_here(PyObject *object)
     Mirror mirror;
     if (!read_mirror(object, &mirror)) return 0;
     PyObject *owner = referred(mirror.tie);
-    int still = owner && !is_ring(owner) && mirror.here && is_equal(mirror.here, mirror.here_size, *mirror.known)
-        && has_targets(&mirror);
+    int still = owner && !is_ring(owner) && mirror.here && !has_moved(&mirror, owner)
+        && is_equal(mirror.here, mirror.here_size, *mirror.known) && has_targets(&mirror);
     Py_XDECREF(owner);
     return still;
 }

@@ -19,7 +19,7 @@ from winbridge.core.impl import step
 from winbridge.dll.layout import Layout
 from winbridge.dll.moves import HOST_POINTER, Pointers
 from winbridge.dll.offsets import host_offset, windows_offset
-from winbridge.dll.owners import Kept, host_view
+from winbridge.dll.owners import CDATA, Kept, host_view
 
 if TYPE_CHECKING:
     from winbridge.dll.living import Living
@@ -148,7 +148,7 @@ class Mirror:
             OverflowError, ValueError, PrototypeError: it cannot be there; nothing has been changed.
         """
         owner = self.tie()
-        if owner is None:
+        if owner is None or self._moved(owner):
             return
         host = self.here(owner)
         if not self.compared and self.shape.same:
@@ -168,7 +168,7 @@ class Mirror:
     def pull(self, living: Living) -> None:
         """Bring back what changed there."""
         owner = self.tie()
-        if owner is None:
+        if owner is None or self._moved(owner):
             return
         if not self.compared and self.shape.same:
             self.here(owner)[:] = self.far
@@ -179,6 +179,10 @@ class Mirror:
         after = now if self.shape.same else self._unpacked(now, living)
         carry(self.here(owner), self.known, after)
         self.known, self.image = after, now
+
+    def _moved(self, owner: Any) -> bool:
+        """Whether ``ctypes.resize`` gave the owner other memory: then this is the mirror of what is no more."""
+        return isinstance(owner, CDATA) and ctypes.addressof(owner) != self.start
 
     def here(self, owner: Any) -> Any:
         """The memory here."""
