@@ -14,7 +14,7 @@
  *   fault.c      what a fault leaves behind
  *   callback.c   the other way: a DLL calls the client
  *   thunk_*.S    the calling conventions of that, one file an architecture
- *   stack_*.S    running on a stack that the client sees too
+ *   stack_x64.S  running on a stack that the client sees too
  *
  * Each channel has a thread of its own, so that what Windows keeps by thread (last error, COM
  * apartment, message queue) is kept by channel.

@@ -4,7 +4,7 @@
  * the address that the client has it at, so a pointer into it means the same to both. The client owns
  * all three: when it closes its end of the pipe that we sleep on, or dies, the channel ends.
  *
- * The thread's stack lies behind the arena: what a DLL keeps in local variables, and gives a callback the address
+ * On 64 bit the thread's stack lies behind the arena: what a DLL keeps in local variables, and gives a callback the address
  * of, the client sees without asking.
  *
  * No lock: the slot belongs to whoever's turn it is. The side that waits spins for a while, then sets its
@@ -29,7 +29,7 @@ struct shared {
     uint32_t rest;          /* requests until spinning is tried again */
     uint32_t next_rest;
     uint32_t seen;
-    char *stack;            /* its lowest address; NULL: the thread stays on its own */
+    char *stack;            /* its lowest address; NULL: the thread stays on that of Windows */
     uint64_t stack_size;
 };
 
@@ -130,17 +130,25 @@ static void serve_here(void *channel)
     serve(channel, &none);
 }
 
+static void serve_there(struct shared *channel)
+{
+#ifdef _WIN64
+    char *low = channel->stack;
+    DWORD before;
+    if (low && VirtualProtect(low + STACK_REST, PAGE, PAGE_READWRITE | PAGE_GUARD, &before)) {
+        on_stack(low, low + channel->stack_size, low + STACK_REST + PAGE, serve_here, channel);
+        return;
+    }
+#endif
+    serve_here(channel);
+}
+
 static DWORD WINAPI serve_shared(void *argument)
 {
     struct shared *channel = argument;
-    char *low = channel->stack;
-    DWORD before;
     set_current_channel(&channel->base);
     keep_room_for_handlers();
-    if (low && VirtualProtect(low + STACK_REST, PAGE, PAGE_READWRITE | PAGE_GUARD, &before))
-        on_stack(low, low + channel->stack_size, low + STACK_REST + PAGE, serve_here, channel);
-    else
-        serve_here(channel);
+    serve_there(channel);
     close_shared(channel);
     return 0;
 }

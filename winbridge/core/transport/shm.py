@@ -41,8 +41,9 @@ awake when the other side comes, so a pair that fell asleep finds back to spinni
 RESTS = 16, 256
 """Calls for which a side that spun in vain goes to sleep at once: at first, and at most. shared.c has them too."""
 
-STACKS = {8: 1 << 21, 4: 1 << 20}
-"""Bytes of the stack of an agent's thread, by pointer size. Untouched pages take no memory."""
+STACKS = {8: 1 << 21, 4: 0}
+"""Bytes of the stack of an agent's thread, by pointer size; with 0 it stays on that of Windows. Untouched pages take no
+memory. Not for 32 bit: Wine's first CreateCompatibleDC in a new prefix ended there with "stack smashing detected"."""
 
 _ARENA = SLOT["ARENA"]
 
@@ -61,7 +62,8 @@ class SharedChannel(Slot):
         self.link = link
         self.arena = Arena(segment.view[_ARENA:FIRST_ARENA], segment.address + _ARENA)
         self._heap = heap(link.pointer_size)
-        self._heap.lend(segment.address + FIRST_ARENA, segment.view[FIRST_ARENA:], link)
+        if segment.size > FIRST_ARENA:
+            self._heap.lend(segment.address + FIRST_ARENA, segment.view[FIRST_ARENA:], link)
         self._segment = segment
         self._pipes = wake_agent, woken
         self._growths: list[Segment] = []
