@@ -20,9 +20,9 @@ test: setup ## Set up, then run the tests
 	$(VENV)/python -m pytest $(ARGS)
 
 # What goes through the hot steps; make test runs all with the C extension, this again in Python alone.
-CORE := calls load life faults conformance callbacks_core dropin memory_std memsync impl
+CORE := calls faults conformance callbacks_core dropin memory_std impl
 test-python: setup ## The tests of calls and channels once more, without the C extension
-	WINBRIDGE_IMPL=python $(VENV)/python -m pytest $(CORE:%=tests/test_%.py) $(ARGS)
+	WINBRIDGE_IMPL=python $(VENV)/python -m pytest -m "not slow" $(CORE:%=tests/test_%.py) $(ARGS)
 
 test-pythons: setup ## The end-to-end tests on every CPython 3.10 to 3.13 found here, with and without the C extension
 	$(VENV)/python scripts/test_pythons.py -- $(ARGS)

@@ -67,7 +67,7 @@ def test_half_a_frame_is_no_request(arch):
 # None of these writes where it is told: such a request can end an agent, as the function of a DLL can.
 HARMLESS = [
     Op.READ, Op.STRING, Op.RESOLVE, Op.FREE, Op.MAP, Op.ARENA, Op.OPEN_SHARED, Op.OPEN_STREAM, Op.CLOSE_STREAM,
-    Op.THUNK_FREE, Op.THUNK_NEW, Op.CALLBACK_RETURN, Op.CALL_MANY, Op.CALL, 24, 255, 1 << 31, (1 << 32) - 1,
+    Op.THUNK_FREE, Op.THUNK_NEW, Op.CALLBACK_RETURN, Op.CALL_MANY, Op.CALL, max(Op) + 1, 255, 1 << 31, (1 << 32) - 1,
 ]  # fmt: skip
 EDGES = st.sampled_from([0, 1, 2, 7, 8, 4095, 8192, 65536, (1 << 31) - 1, (1 << 32) - 1, 1 << 63, (1 << 64) - 1])
 messages = st.builds(

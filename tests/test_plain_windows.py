@@ -231,13 +231,9 @@ class TestTheAgentsProgram:
             assert word.encode() not in content and word.encode("utf-16-le") not in content, word
 
 
-SUITES = ("calls", "callbacks_core", "conformance")
-WITHOUT = (
-    "not shm and not http and not qsort and not waiting and not (win32 and test_calls)"
-    " and not eight_threads and not share_an_array"
-)
-"""Other carriers; thousands of calls, as each reads back the heap that all tests before have filled; and of the calls
-one architecture, for the same reason."""
+SUITES = ("callbacks_core", "conformance")
+WITHOUT = "not shm and not http and not qsort and not waiting"
+"""Other carriers; and thousands of calls, as each reads back the heap that all tests before have filled."""
 
 
 @pytest.mark.wine
