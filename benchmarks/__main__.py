@@ -39,16 +39,17 @@ def measure(quick: bool, only: tuple[str, ...], output: str) -> None:
 
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+    # Drawn after each step only: a redraw takes the processor from what is measured.
+    with Progress(*columns, TimeRemainingColumn(), console=console, auto_refresh=False) as progress:
         task = progress.add_task("preparing", total=None)
 
         def track(titles: list[str]) -> rounds.Step:
             waiting = iter([*titles[1:], "done"])
             progress.update(task, total=len(titles), description=titles[0] if titles else "done")
-            return lambda: progress.update(task, advance=1, description=next(waiting))
+            return lambda: progress.update(task, advance=1, description=next(waiting), refresh=True)
 
         def say(text: str) -> None:
-            progress.update(task, description=text)
+            progress.update(task, description=text, refresh=True)
 
         results = rounds.run(rounds.QUICK if quick else rounds.FULL, only, say, track)
     results.write(Path(output))

@@ -84,6 +84,7 @@ def config() -> Config:
 def environment(contender: Contender, wenv: Path) -> dict[str, str]:
     """That of its process; what the user set for winbridge and Wine stays out of it, but for where Wine is."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(KEPT_OUT) or name == WINE}
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)  # as installed, where modules are compiled once
     if contender.ours:
         return {**ours, "WINBRIDGE_PREFIX": str(peers.PREFIX), "WINBRIDGE_IMPL": contender.implementation,
                 "WINBRIDGE_ARCH": contender.arch, "PYTHONPATH": str(peers.ROOT)}  # fmt: skip
