@@ -640,23 +640,38 @@ def test_eight_threads_at_once(specimen):
     assert failures == []
 
 
+SHARED_ARRAY = """
+import ctypes, sys, threading, winbridge
+
+class Point(ctypes.Structure):
+    _fields_ = [("tag", ctypes.c_char), ("x", ctypes.c_int), ("y", ctypes.c_int),
+                ("z", ctypes.c_double), ("name", ctypes.c_wchar * 8)]
+
+getattr(winbridge, sys.argv[2])(transport=sys.argv[3])
+specimen = winbridge.load_dll(sys.argv[1], convention="cdecl")
+points = (Point * 8)()
+
+def work(point):
+    for _ in range(50):
+        specimen.move_point(ctypes.byref(point), 1, 2)
+
+threads = [threading.Thread(target=work, args=(point,)) for point in points]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print({(point.x, point.y) for point in points})
+"""
+
+
 @pytest.mark.parametrize("transport", ["shm", "stream"])
-def test_threads_share_an_array_by_its_items(arch, specimen_path, transport):
-    """Each brings back its own item only, not its neighbours as they were before."""
-    SESSIONS[arch](transport=transport)
-    specimen = winbridge.load_dll(specimen_path, convention="cdecl")
-    points = (Point * 8)()
+def test_threads_share_an_array_by_its_items(run_python, arch, specimen_path, transport):
+    """Each brings back its own item only, not its neighbours as they were before.
 
-    def work(point):
-        for _ in range(50):
-            specimen.move_point(byref(point), 1, 2)
-
-    threads = [threading.Thread(target=work, args=(point,)) for point in points]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [(point.x, point.y) for point in points] == [(50, 100)] * 8
+    In a process of its own: a stream carries all of the heap at each call, and that of the tests is large.
+    """
+    done = run_python(SHARED_ARRAY, str(specimen_path), SESSIONS[arch].__name__, transport)
+    assert (done.stdout, done.stderr) == ("{(50, 100)}\n", "")
 
 
 def test_handles_survive_a_new_session(specimen, arch):
