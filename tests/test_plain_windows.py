@@ -187,7 +187,7 @@ class TestASessionWithAMachineOfItsOwn:
         assert {Op.CALL, Op.LOAD, Op.RESOLVE, Op.OPEN_STREAM} <= {relay.op_of(frame) for frame in frames}
         for text in OF_THIS_MACHINE:
             for encoding in ("ascii", "utf-16-le"):
-                # The names that a test above asks for in vain are the user's own.
+                # The names that a test above asks for in vain are the user's own, and so is what lies in the heap.
                 guilty = [frame for frame in frames if text.encode(encoding) in frame and not is_from_a_user(frame)]
                 assert guilty == [], text
 
@@ -197,7 +197,7 @@ class TestASessionWithAMachineOfItsOwn:
 
 
 def is_from_a_user(frame: bytes) -> bool:
-    return "none.dll".encode("utf-16-le") in frame
+    return relay.op_of(frame) == Op.PATCH or "none.dll".encode("utf-16-le") in frame
 
 
 def run_in_thread(function) -> list:
