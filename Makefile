@@ -20,7 +20,7 @@ test: setup ## Set up, then run the tests
 	$(VENV)/python -m pytest $(ARGS)
 
 # What goes through the hot steps; make test runs all with the C extension, this again in Python alone.
-CORE := calls faults conformance callbacks_core dropin memory_std impl
+CORE := calls faults callbacks_core dropin impl
 test-python: setup ## The tests of calls and channels once more, without the C extension
 	WINBRIDGE_IMPL=python $(VENV)/python -m pytest -m "not slow" $(CORE:%=tests/test_%.py) $(ARGS)
 
