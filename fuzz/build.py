@@ -16,7 +16,7 @@ BUILT = ROOT / ".cache" / "fuzz" / "built"
 COMPILER = os.environ.get("FUZZ_CC", "clang")
 PACKAGES = "clang llvm libclang-rt-14-dev"
 
-REPLACED = {"main.c", "fault.c", "stream.c", "callback.c"}
+REPLACED = {"main.c", "desktop.c", "fault.c", "stream.c", "callback.c"}
 """Sources that stand-ins of the harness take the place of, or include."""
 
 STAND_INS = ("windows.c", "kernel.c")

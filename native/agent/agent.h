@@ -15,6 +15,7 @@
  *   callback.c   the other way: a DLL calls the client
  *   thunk_*.S    the calling conventions of that, one file an architecture
  *   stack_x64.S  running on a stack that the client sees too
+ *   desktop.c    what has to be there before a thread may do so
  *
  * Each channel has a thread of its own, so that what Windows keeps by thread (last error, COM
  * apartment, message queue) is kept by channel.
@@ -91,6 +92,8 @@ struct carrier {
     /* Answers a task, at its end (no area) or with a callback. */
     void (*respond)(struct channel *channel, const struct task *task, const struct response *response, const void *area, uint32_t size);
     void (*unmap)(char *arena);
+    /* Whether the thread is to serve on another stack from now on; NULL: never. */
+    int (*moves)(const struct channel *channel);
 };
 
 void prepare_channels(void);
@@ -103,11 +106,19 @@ void set_current_channel(struct channel *channel);
 int add_arena(struct channel *channel, char *bytes, uint64_t size);
 void drop_arenas(struct channel *channel);
 
-/* Serves requests until the innermost callback has its answer (1), or the client gives the channel up (0). */
+/* Serves requests until the innermost callback has its answer (1), or the client gives the channel up (0), or, between
+ * calls, the channel moves (0). */
 int serve(struct channel *channel, struct request *answer);
 
 /* Runs a function on other memory than the thread's own stack, with the same guards. */
 void on_stack(void *low, void *high, void *limit, void (*function)(void *), void *argument);
+
+/* From now on channels that have one serve on a stack that the client sees: called when the client has something to see
+ * there, its first callback. */
+void share_stacks(void);
+
+/* Whether there is a desktop window, or could be made. */
+int prepare_desktop(void);
 
 /* Executes one request and answers it. */
 void work(struct channel *channel, struct task *task);

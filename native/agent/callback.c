@@ -124,6 +124,7 @@ uintptr_t thunk_new(uintptr_t id, uintptr_t size, uintptr_t popped, uintptr_t re
         SetLastError(ERROR_INVALID_PARAMETER);
         return 0;
     }
+    share_stacks();
     EnterCriticalSection(&thunks_lock);
     if (spare >= LEAST_SPARE || add_block()) {
         struct thunk *thunk = first_spare;

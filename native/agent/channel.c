@@ -65,7 +65,9 @@ int serve(struct channel *channel, struct request *answer)
             return 1;
         }
         work(channel, &task);
-        if (!channel->callbacks && channel->arena) drop(channel, &channel->arena->older);
+        if (channel->callbacks) continue;
+        if (channel->arena) drop(channel, &channel->arena->older);
+        if (channel->carrier->moves && channel->carrier->moves(channel)) return 0;
     }
     channel->over = 1;
     return 0;

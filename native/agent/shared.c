@@ -4,8 +4,8 @@
  * the address that the client has it at, so a pointer into it means the same to both. The client owns
  * all three: when it closes its end of the pipe that we sleep on, or dies, the channel ends.
  *
- * On 64 bit the thread's stack lies behind the arena: what a DLL keeps in local variables, and gives a callback the address
- * of, the client sees without asking.
+ * On 64 bit a stack for the thread lies behind the arena: what a DLL keeps in local variables, and gives a callback the
+ * address of, the client sees without asking. The threads move there once the client has a callback.
  *
  * No lock: the slot belongs to whoever's turn it is. The side that waits spins for a while, then sets its
  * flag and sleeps in a read of its pipe; the other side writes a byte when it sees the flag. Between
@@ -19,6 +19,8 @@
 
 enum { FIRST_REST = 16, LAST_REST = 256 };
 
+static _Atomic int stacks_in_use, stacks_shared;
+
 enum { PAGE = 4096, STACK_REST = ROOM_FOR_HANDLERS };
 
 struct shared {
@@ -30,6 +32,7 @@ struct shared {
     uint32_t next_rest;
     uint32_t seen;
     char *stack;            /* its lowest address; NULL: the thread stays on that of Windows */
+    int there;              /* the thread has moved */
     uint64_t stack_size;
 };
 
@@ -112,7 +115,18 @@ static void unmap(char *arena)
     UnmapViewOfFile(arena);
 }
 
-static const struct carrier carrier = {.receive = receive, .respond = respond, .unmap = unmap};
+static int moves(const struct channel *base)
+{
+    const struct shared *channel = (const struct shared *)base;
+    return channel->stack && !channel->there && stacks_shared;
+}
+
+static const struct carrier carrier = {.receive = receive, .respond = respond, .unmap = unmap, .moves = moves};
+
+void share_stacks(void)
+{
+    if (stacks_in_use && !stacks_shared) stacks_shared = prepare_desktop();
+}
 
 static void close_shared(struct shared *channel)
 {
@@ -135,12 +149,14 @@ static void serve_there(struct shared *channel)
 #ifdef _WIN64
     char *low = channel->stack;
     DWORD before;
-    if (low && VirtualProtect(low + STACK_REST, PAGE, PAGE_READWRITE | PAGE_GUARD, &before)) {
+    channel->there = 1;
+    if (VirtualProtect(low + STACK_REST, PAGE, PAGE_READWRITE | PAGE_GUARD, &before))
         on_stack(low, low + channel->stack_size, low + STACK_REST + PAGE, serve_here, channel);
-        return;
-    }
+    else
+        serve_here(channel);
+#else
+    (void)channel;
 #endif
-    serve_here(channel);
 }
 
 static DWORD WINAPI serve_shared(void *argument)
@@ -148,7 +164,8 @@ static DWORD WINAPI serve_shared(void *argument)
     struct shared *channel = argument;
     set_current_channel(&channel->base);
     keep_room_for_handlers();
-    serve_there(channel);
+    if (!moves(&channel->base)) serve_here(channel);
+    if (!channel->base.over) serve_there(channel);
     close_shared(channel);
     return 0;
 }
@@ -214,6 +231,7 @@ uintptr_t open_shared(const WCHAR *segment, uintptr_t address, uintptr_t size, c
     channel->slot = map_part(segment, address, 0, size);
     channel->stack = channel->slot && stack ? map_part(segment, address + size, size, stack) : NULL;
     channel->stack_size = stack;
+    if (channel->stack) stacks_in_use = 1;
     int mapped = channel->slot && (channel->stack || !stack);
     channel->requests = mapped ? open_pipe(requests, GENERIC_READ) : INVALID_HANDLE_VALUE;
     channel->wakes = mapped ? open_pipe(wakes, GENERIC_WRITE) : INVALID_HANDLE_VALUE;

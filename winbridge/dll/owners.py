@@ -71,15 +71,17 @@ def _keeps_itself(thing: Any) -> bool:
 
 def _ring() -> tuple[int, int]:
     """The counts of such an object, asked for in the same way: Pythons differ in what a call adds."""
-    array = (ctypes.c_byte * 1)()
-    ctypes.cast(array, ctypes.c_void_p)
-    ring = weakref.ref(array)
-    del array
 
-    def count(thing: Any) -> tuple[int, int]:
-        return _references(thing)
+    def count(thing: Any) -> tuple[int, int] | None:
+        return None if thing is None else _references(thing)
 
-    return count(ring())
+    while True:
+        array = (ctypes.c_byte * 1)()
+        ctypes.cast(array, ctypes.c_void_p)
+        ring = weakref.ref(array)
+        del array
+        if counts := count(ring()):  # else a garbage collection came first
+            return counts
 
 
 _RING = _ring()
