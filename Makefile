@@ -16,13 +16,15 @@ setup: ## Install what is missing: Wine, compilers, .venv, agents, the Wine pref
 demo: setup ## Set up, then run examples/demo.py
 	$(VENV)/python examples/demo.py
 
-test: setup ## Set up, then run the tests
-	$(VENV)/python -m pytest $(ARGS)
+# Two at a time: most tests wait for a program on Wine. A file's tests share what is expensive to make.
+JOBS ?= 2
+test: setup ## Set up, then run the tests, JOBS=2 at a time
+	$(VENV)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # What goes through the hot steps; make test runs all with the C extension, this again in Python alone.
 CORE := calls faults callbacks_core dropin impl
 test-python: setup ## The tests of calls and channels once more, without the C extension
-	WINBRIDGE_IMPL=python $(VENV)/python -m pytest -m "not slow" $(CORE:%=tests/test_%.py) $(ARGS)
+	WINBRIDGE_IMPL=python $(VENV)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(CORE:%=tests/test_%.py) $(ARGS)
 
 test-pythons: setup ## The end-to-end tests on every CPython 3.10 to 3.13 found here, with and without the C extension
 	$(VENV)/python scripts/test_pythons.py -- $(ARGS)
