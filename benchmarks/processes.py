@@ -78,6 +78,8 @@ def wine_server() -> Iterator[None]:
 
 
 def start_server() -> None:
+    """Start one that stays: where a session started one, which goes with it, another would not start beside it."""
+    stop_server()
     _server("-p")
 
 

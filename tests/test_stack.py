@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import pytest
 
+from tests.faults.matrix import copy_of_prefix
 from tests.fix_dlls import NATIVE, compile_dll
-from winbridge import CtypesSession
+from winbridge import Config, CtypesSession
 
 pytestmark = pytest.mark.wine
 
@@ -93,3 +95,17 @@ def test_wine_does_its_own_work_on_it(arch):
         run = c.cdll.msvcrt.system
         assert [run(b"exit %d" % code) for code in range(5)] == list(range(5))
         assert c.windll.user32.GetDesktopWindow() and c.windll.gdi32.CreateCompatibleDC(None)
+
+
+def test_the_desktop_may_have_to_be_made(arch, tmp_path):
+    """Wine's first use of it forks, on the caller's stack: of one in shared memory the child gets no copy."""
+    prefix = copy_of_prefix(Config().prefix, tmp_path / "prefix")
+    with CtypesSession(arch=arch, prefix=prefix) as c:
+        seen = []
+        enumerate_locales = c.windll.kernel32.EnumSystemLocalesW
+        enumerate_locales.argtypes = [c.WINFUNCTYPE(c.c_int, c.c_void_p), c.c_int]
+        assert enumerate_locales(enumerate_locales.argtypes[0](lambda name: seen.append(name) or 1), 1) and seen
+        assert c.windll.comctl32._handle and c.windll.gdi32.CreateCompatibleDC(None)
+        agent = c.session.transport.link.agent.process
+    assert agent.returncode == 0  # not killed, as one whose stack is spoilt
+    shutil.rmtree(prefix)

@@ -54,7 +54,7 @@ static LONGLONG now(void)
 }
 
 /* Spinning in vain only keeps others from running: give it a rest, longer each time, and from the
- * shortest again after the longest. As in winbridge/core/transport/shm.py. */
+ * shortest again after the longest, or when spinning was worth it. As in winbridge/core/transport/shm.py. */
 static void rest(struct shared *channel)
 {
     channel->rest = channel->next_rest;
@@ -66,7 +66,10 @@ static int spin_for_request(struct shared *channel)
     if (!channel->spin || (channel->rest && channel->rest--)) return 0;
     for (LONGLONG end = now() + channel->spin; now() < end;)
         for (int k = 0; k < 32; k++) {
-            if (asked(channel)) return 1;
+            if (asked(channel)) {
+                channel->next_rest = FIRST_REST;
+                return 1;
+            }
             __builtin_ia32_pause();
         }
     rest(channel);

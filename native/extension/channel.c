@@ -139,7 +139,10 @@ static int wait_for_answer(Slot *slot, PyObject *timeout)
     __atomic_store_n(word(slot, SLOT_REQUEST_SERIAL), ++slot->serial, __ATOMIC_SEQ_CST); /* a full barrier */
     int asleep = (int)__atomic_load_n(word(slot, SLOT_AGENT_ASLEEP), __ATOMIC_SEQ_CST);
     if (asleep && wake(slot)) return FAILED;
-    if (!asleep && !slot->rest && slot->spin && spin(slot)) return 0; /* waking it takes longer than spinning is worth */
+    if (!asleep && !slot->rest && slot->spin && spin(slot)) { /* waking it takes longer than spinning is worth */
+        slot->next_rest = slot->first_rest;
+        return 0;
+    }
     adapt(slot, asleep);
     return sleep_until_answered(slot, timeout);
 }

@@ -96,6 +96,7 @@ class Slot:
                 os.write(self._waking, b"\0")
             for _ in () if asleep else self._spin:  # waking it takes longer than spinning is worth
                 if words[_RESPONSE_SERIAL] == serial:
+                    self._next_rest = self._first_rest
                     break
             else:
                 self._adapt(asleep)
