@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from winbridge.core.config import DEFAULT, KEYWORD, Config
+from winbridge.core.config import DEFAULT, KEYWORD, PARAMETERS, Config
 from winbridge.core.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def test_defaults(places: Path) -> None:
     assert (config.wine_debug, config.history, config.scope, config.transport) == ("-all", 0, "process", "auto")
     assert (config.timeout_start, config.timeout_stop, config.timeout_call) == (60, 5, None)
     assert config.spin_us is None
-    assert {config.source(name) for name in Config.__struct_fields__} == {DEFAULT}
+    assert {config.source(name) for name in PARAMETERS} == {DEFAULT}
 
 
 def test_each_source_beats_the_next(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:

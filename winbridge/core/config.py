@@ -8,50 +8,37 @@ configuration folder, the default. The sources are read when a `Config` is made.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
-
-import msgspec
-import platformdirs
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from winbridge.core.errors import ConfigError
-from winbridge.core.sources import Source, outer_sources, unknown_name
+from winbridge.core.sources import Source, data_folder, outer_sources, unknown_name
+
+if TYPE_CHECKING:  # in annotations only, which `kinds` evaluates when a value has to be checked
+    from typing import Annotated, Literal
+
+    from msgspec import Meta
+
+    from winbridge.core.kinds import Count, File, Folder, Seconds
 
 __all__ = ["DEFAULT", "KEYWORD", "Config"]
 
 KEYWORD = "keyword argument"
 DEFAULT = "default"
 
-# Longer waits overflow in locks and in select.
-Seconds = Annotated[float, Meta(gt=0, le=threading.TIMEOUT_MAX)]
-Count = Annotated[int, Meta(ge=0)]
-Folder = Annotated[Path, Meta(description="a path")]
-File = Annotated[Path | None, Meta(description="a path")]
 
-
-class _Resolving(msgspec.StructMeta):
-    """Makes ``Config(**keywords)`` resolve the sources before the structure is filled."""
-
-    def __call__(self, **keywords: Any) -> Any:
-        return self.fill(*_resolve(keywords))
-
-    def fill(self, values: Mapping[str, object], sources: Mapping[str, str]) -> Any:
-        config = super().__call__(**values)
-        config.__dict__["_sources"] = dict(sources)
-        return config
-
-
-class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, dict=True):
+class Config:
     """The parameters of a session: a frozen value, equal to another with the same values.
 
     ``None`` for a parameter that has no such value counts as not given. An empty
     environment variable counts as not set; the text ``none`` in an environment variable
     or a file stands for ``None``. Paths may begin with ``~``; relative ones start at the
     working directory, in a file at the file's folder.
+
+    Args:
+        **parameters: values that count before all other sources.
 
     Raises:
         ConfigError: a parameter is unknown or its value is bad; the message names the
@@ -106,6 +93,28 @@ class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, di
     transport: Annotated[Literal["auto", "shm", "stream"], Meta(description="auto, shm or stream")] = "auto"
     """What carries the calls: shared memory, a byte stream, or the first that works."""
 
+    def __init__(self, **parameters: Any) -> None:
+        self._fill(*_resolve(parameters))
+
+    def _fill(self, values: Mapping[str, object], sources: Mapping[str, str]) -> Config:
+        self.__dict__.update(values, _sources=dict(sources))
+        return self
+
+    def _values(self) -> dict[str, object]:
+        return {name: self.__dict__[name] for name in PARAMETERS}
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Config does not change: config.replace({name}=...) makes another")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Config does not change: it keeps its {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, Config) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values().values()))
+
     def source(self, name: str) -> str:
         """Tell where a value came from.
 
@@ -120,7 +129,7 @@ class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, di
             ConfigError: there is no such parameter.
         """
         _check_name(name, KEYWORD)
-        return cast("str", self.__dict__["_sources"][name])
+        return str(self.__dict__["_sources"][name])
 
     def replace(self, **keywords: Any) -> Config:
         """Make a copy with some values changed; the sources are not read again.
@@ -133,25 +142,28 @@ class Config(msgspec.Struct, metaclass=_Resolving, frozen=True, kw_only=True, di
         """
         changed = dict(_accepted(Source(KEYWORD, keywords)))
         sources = self.__dict__["_sources"] | dict.fromkeys(changed, KEYWORD)
-        return _fill(msgspec.structs.asdict(self) | changed, sources)
+        return _filled(self._values() | changed, sources)
 
     def __repr__(self) -> str:
-        values = msgspec.structs.asdict(self)
-        shown = (f"{name}={_plain(value)!r}" for name, value in values.items() if value != _default(name))
+        shown = (f"{name}={_plain(value)!r}" for name, value in self._values().items() if value != _default(name))
         return f"Config({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Callable[..., Config], tuple[object, ...]]:
-        return _fill, (msgspec.structs.asdict(self), self.__dict__["_sources"])
+        return _filled, (self._values(), self.__dict__["_sources"])
 
 
-def _fill(values: Mapping[str, object], sources: Mapping[str, str]) -> Config:
-    return cast("Config", Config.fill(values, sources))
+PARAMETERS = tuple(Config.__annotations__)
+
+
+def _filled(values: Mapping[str, object], sources: Mapping[str, str]) -> Config:
+    """One whose values are known to be good."""
+    return Config.__new__(Config)._fill(values, sources)
 
 
 def _resolve(keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
-    values: dict[str, object] = {name: _default(name) for name in Config.__struct_fields__}
+    values: dict[str, object] = {name: _default(name) for name in PARAMETERS}
     origins = dict.fromkeys(values, DEFAULT)
-    sources = (Source(KEYWORD, keywords), *outer_sources(Config.__struct_fields__))
+    sources = (Source(KEYWORD, keywords), *outer_sources(PARAMETERS))
     for source in reversed(sources):
         for name, value in _accepted(source):
             values[name] = value
@@ -169,40 +181,44 @@ def _accepted(source: Source) -> Iterator[tuple[str, object]]:
 
 
 def _check_name(name: str, place: str) -> None:
-    if name not in Config.__struct_fields__:
-        raise unknown_name(f"parameter ({place})", name, name.lower(), Config.__struct_fields__)
+    if name not in PARAMETERS:
+        raise unknown_name(f"parameter ({place})", name, name.lower(), PARAMETERS)
 
 
 def _converted(name: str, value: object, source: Source) -> object:
+    from winbridge.core import kinds
+
     try:
-        result = msgspec.convert(value, _types()[name], strict=not source.text, dec_hook=_make)
+        result = kinds.convert(value, _hint(name), strict=not source.text)
         if isinstance(result, Path):
             result = Path(os.path.abspath((source.folder or Path()) / result.expanduser()))
         if isinstance(result, str | Path) and b"\0" in os.fsencode(result):
             raise ValueError("no file and no variable can be called so")
-    except (msgspec.ValidationError, OSError, RuntimeError, ValueError) as error:
-        expected = _types()[name].__metadata__[-1].description
-        raise ConfigError(f"{name} = {value!r} ({source.describe(name)}): expected {expected}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        place = source.describe(name)
+        raise ConfigError(f"{name} = {value!r} ({place}): expected {kinds.expected(_hint(name))}") from error
     return result
 
 
-def _make(kind: Callable[[Any], object], value: Any) -> object:
-    return kind(value)
-
-
 @cache
-def _types() -> dict[str, Any]:
-    return get_type_hints(Config, include_extras=True)
+def _hints() -> dict[str, Any]:
+    from winbridge.core.kinds import hints
+
+    return hints(Config)
+
+
+def _hint(name: str) -> Any:
+    return _hints()[name]
 
 
 def _allows_none(name: str) -> bool:
-    return type(None) in get_args(_types()[name].__origin__)
+    from winbridge.core.kinds import allows_none
+
+    return allows_none(_hint(name))
 
 
 def _default(name: str) -> object:
-    if name == "prefix":
-        return Path(platformdirs.user_data_dir("winbridge", appauthor=False), "prefix")
-    return dict(zip(Config.__struct_fields__, Config.__struct_defaults__, strict=True))[name]
+    return data_folder() / "prefix" if name == "prefix" else getattr(Config, name)
 
 
 def _plain(value: object) -> object:

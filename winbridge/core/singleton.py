@@ -6,7 +6,6 @@ one process-wide instance a type, for the threads that made none of their own.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import os
 import threading
@@ -21,6 +20,8 @@ SECRETS = {"token"}
 
 def _shown(kind: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """Arguments as they would be written in a call."""
+    import inspect
+
     initialiser = next(base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__)
     names = [*inspect.signature(initialiser).parameters][1 : len(args) + 1]
     positional = ["..." if name in SECRETS else repr(value) for name, value in zip(names, args, strict=False)]

@@ -7,11 +7,8 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import platformdirs
 
 from winbridge.core.errors import ConfigError
 
@@ -50,6 +47,8 @@ def outer_sources(parameters: Collection[str]) -> Iterator[Source]:
 
 def unknown_name(kind: str, name: str, like: str, known: Collection[str]) -> ConfigError:
     """The error for a name that does not exist, with the nearest that does."""
+    from difflib import get_close_matches
+
     near = get_close_matches(like, known, 1)
     advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
     return ConfigError(f"unknown {kind}: {name}; {advice}")
@@ -71,7 +70,18 @@ def _environment(parameters: Collection[str]) -> dict[str, str]:
 def _folders() -> Iterator[Path]:
     with contextlib.suppress(FileNotFoundError):  # a working directory that was deleted holds no file
         yield Path.cwd()
-    yield Path(platformdirs.user_config_dir("winbridge", appauthor=False))
+    yield Path(_platformdirs().user_config_dir("winbridge", appauthor=False))
+
+
+def data_folder() -> Path:
+    """Where winbridge keeps what it makes for this user."""
+    return Path(_platformdirs().user_data_dir("winbridge", appauthor=False))
+
+
+def _platformdirs() -> Any:
+    import platformdirs  # when a Config is made: `import winbridge` and what follows it are to be light
+
+    return platformdirs
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,14 +6,15 @@ their methods are those of Microsoft Learn (ISupportErrorInfo, IErrorInfo).
 
 from __future__ import annotations
 
-import uuid
+import struct
 from collections.abc import Callable
 from typing import Any
 
 from winbridge.core import wire
 from winbridge.core.heap import Block
 
-SUPPORT_ERROR_INFO = uuid.UUID("DF0B3D60-548F-101B-8E65-08002B2BD119").bytes_le
+SUPPORT_ERROR_INFO = struct.pack("<IHH8s", 0xDF0B3D60, 0x548F, 0x101B, bytes.fromhex("8E6508002B2BD119"))
+"""IID_ISupportErrorInfo, as a GUID lies in memory."""
 GUID_SIZE = 16
 
 Details = tuple[str | None, str | None, str | None, int, str | None]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from inspect import getattr_static
 from types import BuiltinMethodType
 from typing import Any
 
@@ -91,7 +90,7 @@ def _is_custom(kind: Any) -> bool:
 
 def _has_as_parameter(argument: Any) -> bool:
     """A property is not evaluated for this: it may count how often it is."""
-    return getattr_static(argument, "_as_parameter_", None) is not None or hasattr(argument, "_as_parameter_")
+    return any("_as_parameter_" in vars(kind) for kind in type(argument).__mro__) or hasattr(argument, "_as_parameter_")
 
 
 def _as_parameter(argument: Any) -> Any:

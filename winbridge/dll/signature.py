@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from winbridge.core.errors import PrototypeError
+
+if TYPE_CHECKING:
+    import inspect
 
 
 class Signature:
@@ -20,6 +22,8 @@ class Signature:
     """
 
     def __init__(self, declared: Callable[..., Any]) -> None:
+        import inspect  # as long to import as all of winbridge.dll.function
+
         self.names: list[str] = []
         self.defaults: dict[str, Any] = {}
         self.argtypes: list[Any] = []
@@ -39,7 +43,7 @@ class Signature:
 
     def _add(self, function: str, parameter: inspect.Parameter) -> None:
         name = parameter.name
-        if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             raise PrototypeError(f"{function}: a C function has no parameter like {parameter}")
         if parameter.annotation is parameter.empty:
             raise PrototypeError(f"{function}: parameter {name!r} needs a ctypes type, as in {name}: c_int")
