@@ -232,7 +232,9 @@ def callbacks() -> None:
 
 def called(callback: Any, maker: Any) -> Any:
     """A callback as a DLL has it: an address, which is called with a prototype."""
-    return maker(windows.cast(callback, windows.c_void_p).value)
+    function = maker(windows.cast(callback, windows.c_void_p).value)
+    function.callback = callback  # the address alone would not keep it
+    return function
 
 
 def results() -> None:

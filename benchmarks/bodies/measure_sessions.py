@@ -6,6 +6,7 @@ OPTIONS is JSON: ``path`` of the DLL, ``measure`` (a name of ``MEASURES``), ``co
 ``cores`` (how many to use, 0 for all), ``seconds`` (to measure). Prints a line of JSON for each figure.
 """
 
+import contextlib
 import json
 import sys
 import threading
@@ -34,8 +35,11 @@ def private_bytes(process):
 
 def processor_seconds(process):
     """Of all its threads; those that have ended do not count."""
-    statistics = Path(f"/proc/{process}/task").glob("*/schedstat")
-    return sum(int(each.read_text().split()[0]) for each in statistics) / 1e9
+    total = 0
+    for statistics in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # it ends just now
+            total += int(statistics.read_text().split()[0])
+    return total / 1e9
 
 
 def adder(session, path):

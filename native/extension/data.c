@@ -417,3 +417,38 @@ int get_contents(PyObject *pointer, PyObject *const *arguments, Py_ssize_t count
     }
     return done;
 }
+
+/* What an object that is no part of another keeps alive, with the object itself, as a cast shares it (a new reference). */
+static PyObject *kept_with(PyObject *object)
+{
+    PyObject *kept = slot_of(object, text_kept), *key = PyLong_FromVoidPtr(object);
+    if (kept == Py_None) kept = NULL;
+    PyObject *shared = kept ? Py_NewRef(kept) : PyDict_New();
+    int failed = !key || !shared || PyDict_SetItem(shared, key, object) || (!kept && set(object, text_kept, shared));
+    Py_XDECREF(key);
+    if (failed) Py_CLEAR(shared);
+    return shared;
+}
+
+static int keeps_plainly(PyObject *object)
+{
+    PyObject *kept = slot_of(object, text_kept);
+    return slot_of(object, text_base) == Py_None && kept && (kept == Py_None || PyDict_CheckExact(kept));
+}
+
+/* In front of pointer_to. */
+int pointer_to(PyObject *type, PyObject *const *arguments, Py_ssize_t count, PyObject **result)
+{
+    uint64_t address;
+    if (count != 1 || !keeps_plainly(arguments[0]) || object_address(arguments[0], &address) != DONE) return NOT_HERE;
+    int done = new_object(type, NULL, 0, result);
+    if (done != DONE) return done;
+    PyObject *shape = shape_of(type), *kept = kept_with(arguments[0]);
+    Py_ssize_t width = shape ? PyLong_AsSsize_t(slot_of(shape, text_size)) : -1;
+    char *bytes = width == 4 || width == 8 ? object_bytes(*result, 0, width) : NULL;
+    if (bytes) memcpy(bytes, &address, (size_t)width);
+    if (!bytes || !kept || set(*result, text_kept, kept)) Py_CLEAR(*result);
+    Py_XDECREF(kept);
+    Py_XDECREF(shape);
+    return *result ? DONE : PyErr_Occurred() ? FAILED : NOT_HERE;
+}

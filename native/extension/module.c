@@ -21,6 +21,7 @@ STEP(fill_array, fill_array)
 STEP(get_items, get_items)
 STEP(get_pointed, get_pointed)
 STEP(get_contents, get_contents)
+STEP(pointer_to, pointer_to)
 STEP(carry, carry)
 STEP(push_mirror, push_mirror)
 STEP(pull_mirror, pull_mirror)
@@ -44,6 +45,7 @@ static PyMethodDef functions[] = {
     {"get_items", make_get_items, METH_O, "Puts the usual case in C in front of ArrayData.__getitem__."},
     {"get_pointed", make_get_pointed, METH_O, "Puts the usual case in C in front of PointerData.__getitem__."},
     {"get_contents", make_get_contents, METH_O, "Puts the usual case in C in front of PointerData.contents."},
+    {"pointer_to", make_pointer_to, METH_O, "Puts the usual case in C in front of pointers.pointer_to."},
     {"carry", make_carry, METH_O, "Puts the usual case in C in front of changes.carry."},
     {"push_mirror", make_push_mirror, METH_O, "Puts the usual case in C in front of Mirror.push."},
     {"pull_mirror", make_pull_mirror, METH_O, "Puts the usual case in C in front of Mirror.pull."},

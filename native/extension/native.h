@@ -149,6 +149,7 @@ extern PyTypeObject LoadType, StoreType;
 
 int prepare_data(void);
 int new_object(PyObject *type, PyObject *const *arguments, Py_ssize_t count, PyObject **result);
+int pointer_to(PyObject *type, PyObject *const *arguments, Py_ssize_t count, PyObject **result);
 int object_at(PyObject *type, PyObject *const *arguments, Py_ssize_t count, PyObject **result);
 int object_part(PyObject *type, PyObject *const *arguments, Py_ssize_t count, PyObject **result);
 int get_field(PyObject *field, PyObject *const *arguments, Py_ssize_t count, PyObject **result);

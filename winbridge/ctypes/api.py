@@ -24,7 +24,7 @@ from winbridge.ctypes.functions import (
 )
 from winbridge.ctypes.libraries import Libraries
 from winbridge.ctypes.local import LocalLibrary
-from winbridge.ctypes.pointers import get_word, set_word
+from winbridge.ctypes.pointers import get_word, kept_by_cast, pointer_to, set_word
 from winbridge.ctypes.standard import executed
 from winbridge.ctypes.strings import narrow, wide
 from winbridge.dll import lasterror
@@ -166,14 +166,11 @@ class Api:
         if not getattr(kind, "_points_", False):
             _check_cast(kind, family)
         if isinstance(obj, family.Array):
-            address = obj._address_
-        elif not isinstance(obj, CData) or _is_data(obj):
-            address = self._where(obj)
-        else:
-            address = _address(obj, family)
+            return pointer_to(kind, obj)
+        address = self._where(obj) if not isinstance(obj, CData) or _is_data(obj) else _address(obj, family)
         made = data.new(kind)
         set_word(made, address)
-        made._kept = _kept_by_cast(obj)
+        made._kept = kept_by_cast(obj)
         return made
 
     def SetPointerType(self, pointer: Any, item: Any) -> None:
@@ -346,18 +343,6 @@ def _address(source: Any, family: Family) -> int:
             raise ctypes.ArgumentError("argument 1: TypeError: wrong type")
         return get_word(source)
     return int(getattr(source, "_as_parameter_", source))
-
-
-def _kept_by_cast(obj: Any) -> Any:
-    """As in ctypes, both share what the first keeps alive, and the first itself."""
-    if isinstance(obj, CData):
-        kept = data.container(obj)._kept
-        if kept is None:
-            kept = data.container(obj)._kept = {}
-        if type(kept) is dict:
-            kept[id(obj)] = obj
-            return kept
-    return {id(obj): obj} if isinstance(obj, CData | bytes | str) else None
 
 
 def _other_names(simple: dict[str, Any], pointer_size: int) -> dict[str, Any]:

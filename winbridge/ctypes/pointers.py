@@ -12,9 +12,11 @@ from winbridge.ctypes.data import (
     DataType,
     assign,
     at_address,
+    container,
     family_of,
     keep,
     kept_by,
+    new,
     part,
     read,
     size_of,
@@ -36,6 +38,27 @@ def set_word(obj: Any, address: int, offset: int = 0) -> None:
     """Write an address."""
     size = obj._family_.pointer_size
     _set[size](obj, offset, address & (1 << 8 * size) - 1)
+
+
+@step("pointer_to")
+def pointer_to(kind: Any, array: Any) -> Any:
+    """A pointer of a type to an array, which it keeps alive: what ``cast`` makes of the two."""
+    made = new(kind)
+    set_word(made, array._address_)
+    made._kept = kept_by_cast(array)
+    return made
+
+
+def kept_by_cast(obj: Any) -> Any:
+    """As in ctypes, both share what the first keeps alive, and the first itself."""
+    if isinstance(obj, CData):
+        kept = container(obj)._kept
+        if kept is None:
+            kept = container(obj)._kept = {}
+        if type(kept) is dict:
+            kept[id(obj)] = obj
+            return kept
+    return {id(obj): obj} if isinstance(obj, CData | bytes | str) else None
 
 
 class PointerType(DataType, host.SimpleType):  # type: ignore[misc]
