@@ -14,7 +14,7 @@
  *   fault.c      what a fault leaves behind
  *   callback.c   the other way: a DLL calls the client
  *   thunk_*.S    the calling conventions of that, one file an architecture
- *   stack_x64.S  running on a stack that the client sees too
+ *   stack_*.S    running on a stack that the client sees too
  *   desktop.c    what has to be there before a thread may do so
  *
  * Each channel has a thread of its own, so that what Windows keeps by thread (last error, COM

@@ -4,7 +4,7 @@
  * the address that the client has it at, so a pointer into it means the same to both. The client owns
  * all three: when it closes its end of the pipe that we sleep on, or dies, the channel ends.
  *
- * On 64 bit a stack for the thread lies behind the arena: what a DLL keeps in local variables, and gives a callback the
+ * A stack for the thread lies behind the arena: what a DLL keeps in local variables, and gives a callback the
  * address of, the client sees without asking. The threads move there once the client has a callback.
  *
  * No lock: the slot belongs to whoever's turn it is. The side that waits spins for a while, then sets its
@@ -149,7 +149,6 @@ static void serve_here(void *channel)
 
 static void serve_there(struct shared *channel)
 {
-#ifdef _WIN64
     char *low = channel->stack;
     DWORD before;
     channel->there = 1;
@@ -157,9 +156,6 @@ static void serve_there(struct shared *channel)
         on_stack(low, low + channel->stack_size, low + STACK_REST + PAGE, serve_here, channel);
     else
         serve_here(channel);
-#else
-    (void)channel;
-#endif
 }
 
 static DWORD WINAPI serve_shared(void *argument)

@@ -41,9 +41,8 @@ awake when the other side comes, so a pair that fell asleep finds back to spinni
 RESTS = 16, 256
 """Calls for which a side that spun in vain goes to sleep at once: at first, and at most. shared.c has them too."""
 
-STACKS = {8: 1 << 21, 4: 0}
-"""Bytes of the stack of an agent's thread, by pointer size; with 0 it stays on that of Windows. Untouched pages take no
-memory. Not for 32 bit: Wine's first CreateCompatibleDC in a new prefix ended there with "stack smashing detected"."""
+STACKS = {8: 1 << 21, 4: 1 << 20}
+"""Bytes of the stack of an agent's thread, by pointer size. Untouched pages take no memory."""
 
 _ARENA = SLOT["ARENA"]
 
@@ -175,8 +174,7 @@ class SharedTransport(StreamTransport):
         woken, to_client = os.pipe()
         pipes, limit = (to_agent, to_client), timeout or self.config.timeout_start
         try:
-            size = FIRST_ARENA + STACKS[self.link.pointer_size]
-            segment = _share(self.link, size, lambda segment: self._open(segment, pipes, limit))
+            segment = self._segment(lambda segment: self._open(segment, pipes, limit))
         except BaseException:
             os.close(wake_agent)
             os.close(woken)
@@ -185,6 +183,13 @@ class SharedTransport(StreamTransport):
             for descriptor in pipes:
                 self.link.let_go(partial(os.close, descriptor))
         return SharedChannel(self.link, segment, wake_agent, woken, self.spin)
+
+    def _segment(self, ask: Callable[[Segment], Record]) -> Segment:
+        """Room for a channel, without a stack where there is no room for one any more (some 240 channels of 32 bit)."""
+        try:
+            return _share(self.link, FIRST_ARENA + STACKS[self.link.pointer_size], ask)
+        except MemoryError:
+            return _share(self.link, FIRST_ARENA, ask)
 
     def share(self, segment: Segment) -> None:
         arguments = segment.path, segment.address, segment.size
