@@ -8,6 +8,9 @@ enum { BY_PYTHON = 0, NOTHING = 1, INTEGER = 2, REAL = 3 }; /* where the result 
 static const char POINTER = 'p'; /* a declared pointer type */
 static const char VOID = 'v';    /* c_void_p */
 static const char OTHER = 'o';   /* declared, and left to Python */
+static const char UNDECLARED = 'u';
+
+enum { MOST_ARGUMENTS = 1024 }; /* MAX_ARGUMENTS in winbridge/ctypes/functions.py: Python refuses more */
 
 static PyObject *text_sessions, *text_word, *text_item, *text_typeinfo, *text_sent, *text_taken, *text_pulled;
 
@@ -174,16 +177,29 @@ static int void_argument(PyObject *argument, int width, uint64_t *address)
     return DONE;
 }
 
+/* An int, as C's default promotions have it, or a null pointer. */
+static int put_undeclared(struct words *words, int width, PyObject *argument)
+{
+    if (argument == Py_None) return put_address(words, width, 0);
+    if (!PyLong_CheckExact(argument)) return NOT_HERE;
+    int beyond;
+    long value = PyLong_AsLongAndOverflow(argument, &beyond);
+    if (beyond || value < INT32_MIN || value > (long)UINT32_MAX) return NOT_HERE;
+    return put_address(words, width, (uint32_t)value);
+}
+
 static int put_argument(struct words *words, const Call *call, PyObject *plan, Py_ssize_t index, PyObject *argument)
 {
-    char code = PyBytes_AS_STRING(call->codes)[index];
+    char code = index < PyBytes_GET_SIZE(call->codes) ? PyBytes_AS_STRING(call->codes)[index] : UNDECLARED;
     uint64_t address;
     int done = NOT_HERE;
     if (number_size(code)) done = put_word(words, code, call->width, argument);
+    else if (code == UNDECLARED) done = put_undeclared(words, call->width, argument);
     else if (code == POINTER) done = pointer_argument(call, index, argument, &address);
     else if (code == VOID) done = void_argument(argument, call->width, &address);
     if (done == NOT_HERE) return convert(words, call, plan, index, argument);
-    return done == DONE && !number_size(code) ? put_address(words, call->width, address) : done;
+    int is_address = code == POINTER || code == VOID;
+    return done == DONE && is_address ? put_address(words, call->width, address) : done;
 }
 
 static int put_arguments(struct words *words, const Call *call, PyObject *plan, PyObject *const *arguments, Py_ssize_t count)
@@ -285,7 +301,8 @@ static int send(const Call *call, PyObject *plan, PyObject *function, const stru
 
 int ctypes_call(Call *call, PyObject *plan, PyObject *function, PyObject *const *arguments, Py_ssize_t count, PyObject **result)
 {
-    if (count != PyBytes_GET_SIZE(call->codes)) return NOT_HERE; /* Python says what is wrong with that, or takes more */
+    Py_ssize_t declared = PyBytes_GET_SIZE(call->codes);
+    if (count > MOST_ARGUMENTS || (call->more ? count < declared : count != declared)) return NOT_HERE; /* Python says what is wrong */
     struct words words = {.bytes = words.inside, .room = INSIDE};
     int done = put_arguments(&words, call, plan, arguments, count);
     if (done == DONE) done = send(call, plan, function, &words, arguments, count, result);
@@ -308,11 +325,11 @@ static int check(const Call *call)
 
 static int init(Call *call, PyObject *arguments, PyObject *named)
 {
-    static char *names[] = {"kinds", "codes", "width", "cleans", "field", "guards", NULL};
+    static char *names[] = {"kinds", "codes", "more", "width", "cleans", "field", "guards", NULL};
     PyObject *kinds, *guards;
     const char *codes;
-    if (!PyArg_ParseTupleAndKeywords(arguments, named, "O!sipiO!", names, &PyTuple_Type, &kinds, &codes, &call->width,
-                                     &call->cleans, &call->field, &PyTuple_Type, &guards))
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "O!spipiO!", names, &PyTuple_Type, &kinds, &codes, &call->more,
+                                     &call->width, &call->cleans, &call->field, &PyTuple_Type, &guards))
         return -1;
     Py_XSETREF(call->kinds, Py_NewRef(kinds));
     Py_XSETREF(call->guards, Py_NewRef(guards));

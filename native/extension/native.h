@@ -126,6 +126,7 @@ typedef struct {
     int field;
     int width;
     int cleans;             /* the callee takes its words off the stack */
+    int more;               /* arguments may follow the declared ones */
 } Call;
 
 extern PyTypeObject CallType;

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from winbridge.core import wire
 
-ABI = 7
+ABI = 8
 """Goes up with every change of what Python and the extension know of each other; setup.py compiles it in."""
 
 BUILD = "build it in a checkout with `make extension`, or install with WINBRIDGE_BUILD_EXTENSION=1"

@@ -331,15 +331,22 @@ class Plan:
         """The extension's part, where it can make the calls; ``head`` tells it the session."""
         swaps = self.swaps_last_error or self.swaps_errno
         more = function._errcheck, function._paramflags, self.method, self.result.memory
-        if swaps or self.argtypes is None or any(each is not None for each in more):
+        if swaps or any(each is not None for each in more):
             return None
         family = self.family
         cleans = not self.cdecl and family.pointer_size == 4
         plain = self.check is None and not self.function_flags & FUNCFLAG_HRESULT
-        letters = "".join([_letter(kind, family) for kind in self.argtypes])
+        kinds = self.argtypes or ()
+        letters = "".join([_letter(kind, family) for kind in kinds])
         field = NOTHING if self.restype is None else self.result.field
         return native.Call(
-            self.argtypes, letters, family.pointer_size, cleans, field if plain else 0, family.twins.contents
+            kinds,
+            letters,
+            self.cdecl or self.argtypes is None,
+            family.pointer_size,
+            cleans,
+            field if plain else 0,
+            family.twins.contents,
         )
 
     def _packer(self) -> tuple[Any, int]:
