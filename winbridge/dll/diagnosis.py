@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,5 +133,7 @@ def missing_function(session: SessionEngine, dll: Dll, name: str | int) -> str:
 
 def _near(name: str, names: list[str]) -> list[str]:
     """The A and W forms first, then what is spelt alike."""
+    from difflib import get_close_matches
+
     forms = [form for form in (name + "W", name + "A") if form in names]
     return forms or get_close_matches(name, names, n=3)

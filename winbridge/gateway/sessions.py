@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from winbridge.core.config import Config
-from winbridge.core.local import open_transport
 from winbridge.core.transport.contract import Channel
+from winbridge.core.transport.local import open_transport
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.channels import HostedChannel
 from winbridge.gateway.frames import OVERHEAD
