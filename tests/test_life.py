@@ -396,6 +396,16 @@ def test_a_start_that_failed_is_tried_once_more(arch, tmp_path, failures, starts
     assert len((tmp_path / "wine.starts").read_text().splitlines()) == starts
 
 
+def test_a_wine_that_says_a_lot_before_the_agent_greets(arch, tmp_path, caplog):
+    """More than a pipe holds."""
+    script, loader = tmp_path / "wine", wine.find_loader(Config(), arch).path
+    script.write_text(f'#!/bin/sh\nyes 0024:fixme:something | head -n 40000 >&2\nexec {loader} "$@"\n')
+    script.chmod(0o755)
+    with caplog.at_level("INFO", "winbridge.agent"):
+        assert SESSIONS[arch](wine=script).up
+    assert caplog.text.count("0024:fixme:something") == 40_000
+
+
 def test_a_start_that_fails_twice_is_an_error(arch, tmp_path):
     script = tmp_path / "wine"
     script.write_text(LOADER.format(failures=9, loader="nothing"))

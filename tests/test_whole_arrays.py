@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -255,6 +256,7 @@ def test_a_fault_tells_its_item(whole):
         with pytest.raises(WindowsFault, match=r"integer divide by zero \(item 12,345\)") as caught:
             call()
         assert caught.value.index == 12_345 and caught.value.code == 0xC0000094
+        assert pickle.loads(pickle.dumps(caught.value)).index == 12_345  # from a worker of a pool, say
         assert len(caught.value.results) == 12_345 and set(numpy.unique(caught.value.results)) == {7}
         assert whole.calls_so_far() == 12_346
     assert (out[:12_345] == 7).all() and (out[12_345:] == -1).all()

@@ -126,6 +126,7 @@ class Agent:
         self.input = self.process.stdin.fileno()
         self.output = self.process.stdout.fileno()
         self.errors = self.process.stderr.fileno()
+        self._cut, self._errors_ended = b"", False
         try:
             greeting = self._greeting(config.timeout_start)
             self.server = wine.server_process(config.prefix)
@@ -168,11 +169,14 @@ class Agent:
         return greeting
 
     def _first_bytes(self, size: int, timeout: float) -> bytes:
-        data = b""
+        data, sources = b"", [self.output, self.errors]
         deadline = time.monotonic() + timeout
         while len(data) < size:
             remaining = deadline - time.monotonic()
-            ready, _, _ = select.select([self.output], [], [], max(0.0, min(remaining, 0.2)))
+            found = select.select(sources, [], [], max(0.0, min(remaining, 0.2)))[0]
+            if self.errors in found and not self.log_errors():  # its end; else Wine could fill the pipe, and wait
+                sources.remove(self.errors)
+            ready = self.output in found
             chunk = os.read(self.output, size - len(data)) if ready else b""
             data += chunk
             if not chunk and (ready or self.process.poll() is not None):
@@ -184,21 +188,34 @@ class Agent:
     def _failure(self, what: str) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.5)
-        self.drain_errors()
+        self.drain_errors(last=True)
         code = self.process.returncode
         ending = "" if code is None else f" (exit status {code})"
         said = "".join(f"\n  {line}" for line in self.tail) or " nothing"
         advice = "`winbridge doctor` checks the installation"
         return f"the {self.arch} agent {what}{ending}; it wrote to stderr:{said}\n{advice}"
 
-    def drain_errors(self) -> list[str]:
-        """Read what is there of the agent's standard error, without waiting; returns the new lines."""
+    def log_errors(self) -> bool:
+        """Log the lines that came on the agent's standard error; returns whether more may come."""
+        for line in self.drain_errors():
+            logger.info("%s: %s", self.process.pid, line)
+        return not self._errors_ended
+
+    def drain_errors(self, last: bool = False) -> list[str]:
+        """Read what is there of the agent's standard error, without waiting; returns the new lines.
+
+        Args:
+            last: whether to take the beginning of a line for a line.
+        """
         with self._draining:  # who comes second finds in the tail what the first one read
-            lines = self._read_errors()
+            data = self._cut + self._read_errors()
+            end = len(data) if last or self._errors_ended else data.rfind(b"\n") + 1
+            self._cut = data[end:]
+            lines = data[:end].decode(errors="replace").splitlines()
             self.tail.extend(lines)
         return lines
 
-    def _read_errors(self) -> list[str]:
+    def _read_errors(self) -> bytes:
         data = b""
         with contextlib.suppress(OSError):
             for _ in range(READS_AT_ONCE):
@@ -206,9 +223,10 @@ class Agent:
                     break
                 piece = os.read(self.errors, 65536)
                 if not piece:
+                    self._errors_ended = True
                     break
                 data += piece
-        return data.decode(errors="replace").splitlines()
+        return data
 
     def up(self) -> bool:
         """Whether the process runs."""
@@ -237,7 +255,7 @@ class Agent:
         """The exception that tells how the process ended; a WireError too where what it sent was the reason."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
-        self.drain_errors()
+        self.drain_errors(last=True)
         code = self.process.returncode
         how = "is gone" if code is None else f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"
         if self.lost_server:
@@ -266,5 +284,6 @@ class Agent:
     def disown(self) -> None:
         """In a forked child: drop the inherited descriptors; the process is the parent's."""
         self._draining = threading.Lock()  # the parent's warden may have held it at the fork
+        self._cut, self._errors_ended = b"", False
         self.release()
         self.process.returncode = 0  # it is not our child: keep Popen from waiting for it

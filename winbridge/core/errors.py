@@ -73,7 +73,7 @@ class AgentDiedError(AgentError):
         self.stderr_tail = stderr_tail
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.exit_code, self.stderr_tail)
+        return type(self), (self.args[0], self.exit_code, self.stderr_tail), self.__dict__
 
 
 class TransportError(WinbridgeError):
@@ -112,7 +112,7 @@ class DllNotFoundError(DllError, FileNotFoundError):
         self.winerror = winerror
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.winerror)
+        return type(self), (self.args[0], self.winerror), self.__dict__
 
 
 class FunctionNotFoundError(DllError, AttributeError):
@@ -141,4 +141,4 @@ class WindowsFault(DllError, OSError):  # noqa: N818 - a fixed public name
         self.winerror = code - (1 << 32) if code >= 1 << 31 else code
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.code, self.address, self.instruction)
+        return type(self), (self.args[0], self.code, self.address, self.instruction), self.__dict__

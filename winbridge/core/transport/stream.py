@@ -245,10 +245,7 @@ class Link:
         return self._stop not in ready and (self.agent.output in ready or not gone)
 
     def _log_errors(self, poll: select.poll) -> None:
-        lines = self.agent.drain_errors()
-        for line in lines:
-            logger.info("%s: %s", self.agent.process.pid, line)
-        if not lines:
+        if not self.agent.log_errors():
             poll.unregister(self.agent.errors)
 
     def _receive(self) -> bool:
