@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from winbridge import (
 )
 from winbridge.core import agent, wine, wire
 from winbridge.core.config import Config
+from winbridge.core.sharing import Replica
 
 pytestmark = pytest.mark.wine
 SESSIONS = {"win64": Win64Session, "win32": Win32Session}
@@ -273,16 +275,55 @@ def test_a_signal_handler_may_call_in_the_middle_of_a_call(arch, specimen_path, 
         sums.append(dll.add(20, 3))
         kernel32.SetEvent(gate)
 
-    main = threading.get_ident()
-    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+    main, wait = threading.get_ident(), dll.wait_at_gate
+    assert wait.address
+    timer = threading.Timer(0.2, lambda: signal.pthread_kill(awaited(main), signal.SIGUSR1))
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         timer.start()
-        assert dll.wait_at_gate(60_000) == 0
+        assert wait(60_000) == 0
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, before)
     assert sums == [23] and dll.add(1, 2) == 3
+
+
+def awaited(thread):
+    """The thread, when it waits for the agent and is not in the middle of keeping its memory equal."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        names = {frame.f_code.co_name for frame, _ in traceback.walk_stack(sys._current_frames()[thread])}
+        if not names & {"push", "pull", "send"}:
+            return thread
+    raise TimeoutError("the thread never waits")
+
+
+def test_a_signal_handler_in_the_middle_of_keeping_memory_equal(arch, specimen_path, monkeypatch):
+    """It cannot do the same; waiting would be for ever."""
+    session = SESSIONS[arch](transport="stream")
+    dll = winbridge.load_dll(specimen_path, convention="cdecl")
+    dll.add.argtypes = [ctypes.c_int, ctypes.c_int]
+    assert dll.add(1, 2) == 3
+    session.uses_heap = True
+
+    def handler(number, frame):
+        with pytest.raises(RuntimeError, match="signal handler .* in the middle of bringing .* have it set a flag"):
+            dll.add(20, 3)
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGUSR1)
+        return read(*arguments)
+
+    read = Replica._read
+    before = signal.signal(signal.SIGUSR1, handler)
+    monkeypatch.setattr(Replica, "_read", interrupted)
+    try:
+        shared = winbridge.shared(64)
+        assert dll.add(1, 2) == 3
+    finally:
+        monkeypatch.undo()
+        signal.signal(signal.SIGUSR1, before)
+    assert dll.add(2, 3) == 5 and shared
 
 
 CLIENT = """

@@ -199,7 +199,7 @@ class Services:
     def __init__(self, session: SessionEngine, callbacks: Callbacks) -> None:
         self._session = session
         self._callbacks = callbacks
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._idle: set[Any] = set()
         self._here = threading.local()
         self._numbers = itertools.count(1)

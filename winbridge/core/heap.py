@@ -11,12 +11,12 @@ from __future__ import annotations
 import bisect
 import operator
 import os
-import threading
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from winbridge.core.guard import Guard
 from winbridge.core.impl import chosen, step
 from winbridge.core.transport.segment import GRANULE, Segment
 
@@ -81,7 +81,7 @@ class Heap:
         self._spans: list[tuple[int, int, memoryview]] = []
         self._current: Segment | None = None
         self._used = 0
-        self._lock = threading.Lock()
+        self._lock = Guard("taking memory")
         self._lent: list[tuple[int, int, memoryview, Any]] = []
 
     @step("allocate")
@@ -185,7 +185,7 @@ class Heap:
 
     def fork(self) -> None:
         """In a forked child: its objects are its own from here on."""
-        self._lock = threading.Lock()
+        self._lock = Guard("taking memory")
         for segment in self.segments:
             segment.fork()
 

@@ -34,6 +34,7 @@ from winbridge.core.errors import (
     WinbridgeError,
 )
 from winbridge.core.failure import failure
+from winbridge.core.guard import Guard
 from winbridge.core.heap import heap
 from winbridge.core.history import USUAL_LENGTH, History
 from winbridge.core.logs import configure_logging
@@ -57,7 +58,9 @@ SETTABLE = {"history", "log_level", "log_file", "timeout_call", "timeout_stop"}
 class SessionEngine(metaclass=Singleton):
     """A session: what stands between a program and Windows code somewhere.
 
-    A subclass says in ``connect`` how its agent is reached. Making an instance opens the session.
+    A subclass says in ``connect`` how its agent is reached. Making an instance opens the session. One that hosts no
+    DLLs has another far side: it overrides ``begin``, ``end``, ``forsake``, ``alive``, ``state`` and ``exchange``, and
+    has none of the attributes from ``memory`` on but ``on_close``.
 
     Args:
         config: parameters as a ``Config``; None takes the usual sources.
@@ -90,29 +93,39 @@ class SessionEngine(metaclass=Singleton):
 
     arch: str = "win64"
 
+    behind: ClassVar[str] = "Windows process"
+    """What it is lost with."""
+
+    used_by: ClassVar[str] = "load_dll()"
+    """What opens the implicit session of this type."""
+
     def __init__(self, config: Config | None = None, **parameters: Any) -> None:
         self.config = config.replace(**parameters) if config is not None else Config(**parameters)
         self.id = self.config.id or f"{type(self).__name__.lower().removesuffix('session')}-{next(_numbers)}"
         self.closed = False
         self._owner = os.getpid()
-        self._local = threading.local()
-        self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._abandoned: list[Callable[[], bool]] = []
+        self._lock = Guard("opening or closing")
         self._lost = False
         self.on_close: list[Callable[[], None]] = []
-        self.memory = Memory(self)
-        self.modules = Modules(self)
-        self.callbacks = Callbacks(self)
         configure_logging(self.config)
         self._remember_calls(self.config.history)
         started = time.perf_counter()
+        self.begin()
+        logger.info("%r opened in %.0f ms", self, 1000 * (time.perf_counter() - started))
+
+    def begin(self) -> None:
+        """Reach the far side; called once, when the session opens."""
+        self._local = threading.local()
+        self._channels: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._abandoned: list[Callable[[], bool]] = []
+        self.memory = Memory(self)
+        self.modules = Modules(self)
+        self.callbacks = Callbacks(self)
         self.transport = self.connect()
         self.heap = heap(self.pointer_size)
         self._mapped = 0
         self._replica: Replica | None = None
         self.uses_heap = False
-        logger.info("%r opened in %.0f ms", self, 1000 * (time.perf_counter() - started))
 
     def connect(self) -> Transport:
         """Reach the agent; called once, when the session opens. Subclasses override this."""
@@ -255,7 +268,7 @@ class SessionEngine(metaclass=Singleton):
         elif self.closed:
             raise self._closed_error() from error
 
-    def _recorded_exchange(self, message: bytes, name: str = "") -> Record:
+    def _recorded_exchange(self, message: Any, name: str = "") -> Any:
         history = self.history
         assert history is not None
         started = time.perf_counter()
@@ -271,8 +284,12 @@ class SessionEngine(metaclass=Singleton):
 
     @property
     def up(self) -> bool:
-        """Whether the session is open and its agent is there."""
-        return not self.closed and self.transport.up()
+        """Whether the session is open and its far side is there."""
+        return not self.closed and self.alive()
+
+    def alive(self) -> bool:
+        """Whether the agent is there."""
+        return self.transport.up()
 
     @property
     def abandoned(self) -> int:
@@ -308,17 +325,21 @@ class SessionEngine(metaclass=Singleton):
         registry.remove(self)
         for callback in self.on_close:
             callback()
+        self.end()
+        logger.info("%s closed", self.name)
+
+    def end(self) -> None:
+        """Leave the far side; called once, when the session closes."""
         self.transport.close(self.config.timeout_stop)
         self._abandoned.clear()
         self._close_channels()
         self.callbacks.close()
-        logger.info("%s closed", self.name)
 
     def _died(self) -> None:
         if self.closed:
             return
         self._lost = True
-        logger.warning("%s lost its Windows process", self.name)
+        logger.warning("%s lost its %s", self.name, self.behind)
         if not self.separate:
             registry.again[type(self).__metakey__] = self.__arguments__
         self.close()
@@ -332,9 +353,13 @@ class SessionEngine(metaclass=Singleton):
             own.close()
 
     def disown(self) -> None:
-        """In a forked child: close what was inherited. The agent belongs to the parent."""
+        """In a forked child: close what was inherited. The session belongs to the parent."""
         self.closed = True
-        self._lock = threading.Lock()  # another thread may have held it at the fork
+        self._lock = Guard("closing")  # another thread may have held it at the fork
+        self.forsake()
+
+    def forsake(self) -> None:
+        """In a forked child: close what was inherited of the way to the far side, without a word to it."""
         self._abandoned.clear()
         for channel in list(self._channels):
             channel.close()
@@ -347,7 +372,7 @@ class SessionEngine(metaclass=Singleton):
     def _closed_error(self) -> WinbridgeError:
         if self._owner != os.getpid():
             return SessionClosedError(f"{self.name} belongs to the parent process; a forked child opens its own")
-        return SessionClosedError(f"{self.name} is closed: open another one, or use the implicit one by load_dll()")
+        return SessionClosedError(f"{self.name} is closed: open another one, or use the implicit one by {self.used_by}")
 
     def __enter__(self: Self) -> Self:
         self._check_open()
@@ -361,11 +386,14 @@ class SessionEngine(metaclass=Singleton):
     def __repr__(self) -> str:
         if self.closed:
             return f"<{self.name} closed>"
+        return f"<{self.name} {'up' if self.up else 'down'}, {self.state()}>"
+
+    def state(self) -> str:
+        """How it is, for the status line."""
         channels = len(self._channels)
-        status = "up" if self.up else "down"
         stuck = f", {self.abandoned} abandoned calls" if self.abandoned else ""
         carrier = f"{self.transport.name}, {self.transport.describe()}"
-        return f"<{self.name} {status}, {self.arch}, {carrier}, {channels} channel{'s' * (channels != 1)}{stuck}>"
+        return f"{self.arch}, {carrier}, {channels} channel{'s' * (channels != 1)}{stuck}"
 
     def load_dll(self, name: str | os.PathLike[str], **options: Any) -> Any:
         """Load a DLL that is tied to this session; see ``winbridge.load_dll`` for name and options.

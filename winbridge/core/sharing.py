@@ -7,7 +7,6 @@ changed there is read back. Both are found by comparison with what was last know
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from winbridge.core import wire
 from winbridge.core.changes import carry
 from winbridge.core.errors import ConnectError
+from winbridge.core.guard import Guard
 from winbridge.core.heap import Heap
 from winbridge.core.transport.contract import Arena, Channel, Transport
 from winbridge.core.wire import Op, Record, Status
@@ -57,7 +57,7 @@ class Replica:
         self._pointer_size = pointer_size
         self._twins: dict[int, bytearray] = {}
         self._timeout: float | None = None
-        self._lock = threading.Lock()
+        self._lock = Guard("bringing an agent's copy of the memory up to date")
 
     def push(self, timeout: float | None = None) -> None:
         """Write there what changed here; each request may take ``timeout`` seconds."""

@@ -18,12 +18,12 @@ THREADS = 8
 """Calls of one session that run in the background at a time; each has a Windows thread behind it."""
 
 _pools: weakref.WeakKeyDictionary[SessionEngine, ThreadPoolExecutor] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _pools.clear()
 
 

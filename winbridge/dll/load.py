@@ -49,12 +49,15 @@ def load_dll(
     Raises:
         DllNotFoundError: it cannot be loaded; the message says which file is missing or unsuitable.
         ConfigError: ``arch`` or ``convention`` is none of those, or ``arch`` is not that of ``session``.
+        DllError: ``session`` hosts no DLLs.
         AgentStartError: the implicit session cannot be opened.
     """
     if convention not in CONVENTIONS:
         raise ConfigError(f"convention={convention!r}: expected one of {', '.join(CONVENTIONS)}")
     if arch not in (None, *LOCAL):
         raise ConfigError(f"arch={arch!r}: expected one of {', '.join(LOCAL)}")
+    if session is not None and not session.hosts_dlls:
+        raise DllError(f"{session.name} hosts no DLLs: leave session out, or give one of another type")
     if session is not None and arch not in (None, session.arch):
         raise ConfigError(f"arch={arch!r} does not fit session={session.name}, which is {session.arch}: leave arch out")
     location = _location(name, arch, session)

@@ -57,8 +57,8 @@ def _starts() -> dict[tuple[int, bool], int]:
 
 
 _next = _starts()
-_lock = threading.Lock()
-os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+_lock = threading.RLock()
+os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.RLock()))
 
 
 def windows_path(descriptor: int) -> str:

@@ -33,6 +33,7 @@ from winbridge.core.errors import (
     SessionClosedError,
     WireError,
 )
+from winbridge.core.guard import Guard
 from winbridge.core.transport.contract import Arena, BusyChannelError, Copies
 from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Op, Record, Status
@@ -69,7 +70,7 @@ class Outgoing:
     def __init__(self, agent: Agent) -> None:
         self.over = False
         self._agent = agent
-        self._lock = threading.Lock()
+        self._lock = Guard("sending to the agent")
         self._head = self._arena = memoryview(b"")
         self._written: deque[int] = deque()
         self._room = select.poll()
@@ -157,7 +158,7 @@ class Link:
         self._numbers = itertools.count(1)
         base = agent.greeting.arena
         self.control = StreamChannel(self, 0, Arena(memoryview(bytearray(wire.CONTROL_ARENA)), base))
-        self._controlling = threading.Lock()
+        self._controlling = Guard("managing channels")
         self._watching = threading.Lock()  # held by the warden as long as it runs
         self._watching.acquire()
         self._warden = threading.Thread(target=self._watch, name=f"winbridge-warden-{agent.process.pid}", daemon=True)
