@@ -154,7 +154,7 @@ def requirements() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     tests = [wanted for wanted in extras["test"] if not wanted.startswith("winbridge[")]
-    return [*project["dependencies"], *extras["gateway"], *extras["numpy"], *tests]
+    return [*project["dependencies"], *extras["gateway"], *extras["numpy"], *extras.get("remote", ()), *tests]
 
 
 def make_environment() -> None:
@@ -198,8 +198,8 @@ def run(command: list[str], log: Path) -> int:
     """The output goes through a file: services of Wine keep what they were started with, so a pipe would not end."""
     with log.open("wb") as output:
         running = subprocess.Popen(entered(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    subprocess.run(["tail", "-n", "+1", "-f", f"--pid={running.pid}", log])
-    return running.wait()
+    with subprocess.Popen(["tail", "-n", "+1", "-f", f"--pid={running.pid}", log]):
+        return running.wait()  # reaped first: tail would see what has ended as a process that goes on
 
 
 def main() -> int:
