@@ -19,6 +19,7 @@ wine_packages() {
     has_wine 64 && { has_wine 32 || [[ -e $NO_WINE32 ]]; } || install_wine
     has_wine 32 || report_no_wine32
     sandbox
+    ssh_server
 }
 
 # For examples/confined alone: where it cannot be had, its test is reported as not run.
@@ -26,6 +27,15 @@ sandbox() {
     if ! command -v bwrap >/dev/null && command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
         refresh_index
         quietly "bubblewrap, for examples/confined" apt_install bubblewrap || true
+    fi
+}
+
+# For tests/remote/test_ssh.py alone, which starts one on loopback. Not where systemd runs: that would open the machine
+# to the network. Without it that test is reported as not run.
+ssh_server() {
+    if [[ ! -x /usr/sbin/sshd && ! -d /run/systemd/system && $EUID == 0 ]] && command -v apt-get >/dev/null; then
+        refresh_index
+        quietly "openssh-server, for the tests" apt_install openssh-client openssh-server || true
     fi
 }
 

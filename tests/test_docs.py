@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import winbridge
-from tests import rst_blocks
+from tests import rst_blocks, windows_pythons
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -36,11 +36,12 @@ def parameters() -> list[object]:
 def test_code_blocks(page: Path, tmp_path: Path) -> None:
     """In a process and a folder of their own; the folder has the DLLs that the pages speak of."""
     shutil.copytree(ROOT / ".cache" / "dlls", tmp_path, dirs_exist_ok=True)
+    environment = windows_pythons.of_page(page, tmp_path)
     command = [sys.executable, "-m", "tests.rst_blocks", str(page)]
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

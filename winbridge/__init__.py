@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from winbridge.dll.pointer import RemotePointer
     from winbridge.dll.shared import shared, shared_array
     from winbridge.dll.sync import sync
+    from winbridge.remote.session import PythonSession
 
 __version__ = "0.1.0"
 
@@ -90,6 +91,7 @@ _HOMES = {
     "winbridge.dll.pointer": ["RemotePointer"],
     "winbridge.dll.shared": ["shared", "shared_array"],
     "winbridge.dll.sync": ["sync"],
+    "winbridge.remote.session": ["PythonSession"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -111,6 +113,7 @@ __all__ = [
     "MemorySession",
     "NoSessionError",
     "PrototypeError",
+    "PythonSession",
     "RemotePointer",
     "SessionClosedError",
     "SessionEngine",

@@ -14,6 +14,8 @@ COMMANDS = {
     "call": "Call a function of a DLL once and print its result.",
     "doctor": "Check what winbridge needs, and say how to mend what is missing.",
     "exports": "List the functions that a DLL exports.",
+    "pool": "Run Python code of many clients on a few processes.",
+    "python": "Keep Windows Pythons, for remote Python on Wine.",
     "run": "Run an unmodified Windows Python program, with ctypes as on Windows.",
     "serve": "Give Windows sessions to other machines over HTTP.",
 }

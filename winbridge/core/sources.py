@@ -15,7 +15,9 @@ from winbridge.core.errors import ConfigError
 VARIABLES = "WINBRIDGE_"
 FILE_NAME = "winbridge.toml"
 
-RESERVED_VARIABLES = frozenset({"WINBRIDGE_BUILD_EXTENSION", "WINBRIDGE_IMPL"})
+RESERVED_VARIABLES = frozenset(
+    {"WINBRIDGE_BUILD_EXTENSION", "WINBRIDGE_IMPL", "WINBRIDGE_SECRET", "WINBRIDGE_SECRET_FILE"}
+)
 """Environment variables of winbridge that are no parameters of a session."""
 
 
