@@ -7,6 +7,12 @@ from typing import Any
 
 MAIN = "__main__"
 
+REMEMBERED = 1000
+"""So many sources show their lines in tracebacks; a function that an older one has defined shows none."""
+
+_names: dict[str, None] = {}
+"""The file names of these sources, the newest last."""
+
 
 def execute(source: str, variables: dict[str, Any] | None = None) -> Any:
     """Execute statements in ``__main__``.
@@ -57,6 +63,11 @@ def _remember(source: str) -> str:
 
     name = f"<remote {hash(source) & 0xFFFFFFFF:08x}>"
     linecache.cache[name] = len(source), None, source.splitlines(True), name
+    _names.pop(name, None)
+    _names[name] = None
+    for oldest in list(_names)[:-REMEMBERED]:
+        _names.pop(oldest, None)
+        linecache.cache.pop(oldest, None)
     return name
 
 
