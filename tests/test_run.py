@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from winbridge.ctypes.install import MACHOLIB, MODULES, stand_ins
 from winbridge.running.scope import OURS, is_for_linux
 
 pytestmark = pytest.mark.wine
@@ -82,7 +84,11 @@ def test_every_way_to_import(write, run: Run) -> None:
         import importlib
         from importlib import import_module, metadata
         import ctypes, _ctypes, ctypes._endian
-        from ctypes.macholib import dyld
+        try:
+            from ctypes.macholib import dyld
+        except ModuleNotFoundError as error:
+            dyld = error  # Debian's Python 3.13 has none
+            dyld.__name__ = error.name + ".dyld"
         exec("import ctypes as executed")
         found = [import_module("ctypes"), importlib.import_module("ctypes"), __import__("ctypes"), executed]
         assert all(one is ctypes for one in found) and hasattr(ctypes, "windll")
@@ -93,6 +99,14 @@ def test_every_way_to_import(write, run: Run) -> None:
         """,
     )
     assert printed(run("ways.py")) == "ctypes.macholib.dyld json\n"
+
+
+def test_a_standard_library_without_what_is_for_macos_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("ctypes.macholib") is not None:
+        assert set(MODULES) | set(MACHOLIB) == set(stand_ins())
+    for name in MACHOLIB:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert set(stand_ins()) == set(MODULES)
 
 
 def test_packages_and_their_relative_imports(write, run: Run) -> None:

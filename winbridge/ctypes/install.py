@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 import sys
@@ -13,14 +14,20 @@ MODULES = {
     "ctypes.wintypes": "winbridge.ctypes.wintypes",
     "ctypes._endian": "winbridge.ctypes._endian",
     "_ctypes": "winbridge.ctypes._ctypes",
-    **{f"ctypes.macholib{name}": f"ctypes.macholib{name}" for name in ("", ".dyld", ".dylib", ".framework")},
 }
-"""What stands for what; macholib, which knows file names of macOS only, for itself."""
+"""What stands for what."""
+
+MACHOLIB = [f"ctypes.macholib{name}" for name in ("", ".dyld", ".dylib", ".framework")]
+"""They know file names of macOS only, and stand for themselves. Debian's Python has none from 3.13 on."""
 
 
 def stand_ins() -> dict[str, ModuleType]:
     """The modules of the drop-in by the names that they stand for."""
-    return {name: importlib.import_module(ours) for name, ours in MODULES.items()}
+    with contextlib.suppress(ModuleNotFoundError):
+        for name in MACHOLIB:
+            importlib.import_module(name)
+    selves = {name: module for name in MACHOLIB if (module := sys.modules.get(name))}
+    return selves | {name: importlib.import_module(ours) for name, ours in MODULES.items()}
 
 
 def install() -> None:
