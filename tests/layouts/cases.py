@@ -110,9 +110,9 @@ def step(part, path, value, readable):
     try:
         if isinstance(last, int):
             part[last] = decoded(value)
-            return repr(plain(part[last])) if readable else None
+            return ascii(plain(part[last])) if readable else None
         setattr(part, last, decoded(value))
-        return repr(plain(getattr(part, last))) if readable else None
+        return ascii(plain(getattr(part, last))) if readable else None
     except Exception as error:
         return type(error).__name__
 
