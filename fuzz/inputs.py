@@ -60,8 +60,8 @@ class PipedAgent(Agent):
         os.write(self._answers, said)
         os.close(self._answers)
 
-    def drain_errors(self) -> list[str]:
-        return []
+    def log_errors(self) -> bool:
+        return False
 
     def death(self) -> AgentDiedError:
         assert self.broken is None or isinstance(self.broken, WireError | ValueError), self.broken

@@ -307,7 +307,7 @@ def test_serve_takes_the_token_from_a_file(tmp_path: Path, monkeypatch: pytest.M
     from winbridge.gateway import server
 
     given = []
-    monkeypatch.setattr(server, "serve", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr(server, "serve", lambda *arguments, **_: given.extend(arguments))
     (tmp_path / "token").write_text("a secret\n")
     assert run("serve", "--token-file", str(tmp_path / "token"), "--host", "::1", "--port", "1").exit_code == 0
     assert given == ["::1", 1, "a secret"]

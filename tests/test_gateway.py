@@ -609,7 +609,8 @@ def test_the_wrong_type_of_body(raw):
 @pytest.mark.win64
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_it_with_all_agents(number, dll_folder):
-    program = "import sys; from winbridge.gateway.server import serve; serve(port=0, token=sys.argv[1])"
+    program = "import sys; from winbridge.gateway.server import Limits, serve;"
+    program += "serve(port=0, token=sys.argv[1], limits=Limits(drain=0.2))"
     server = subprocess.Popen([sys.executable, "-c", program, "token"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     line = server.stdout.readline()
     url = re.fullmatch(r"winbridge gateway listens on (http://127\.0\.0\.1:\d+) \(clients need the token\)\n", line)[1]
@@ -640,7 +641,7 @@ def test_signals_end_it_with_all_agents(number, dll_folder):
 @pytest.mark.win64
 def test_calls_under_way_are_answered_when_the_gateway_closes(dll_folder):
     with contextlib.ExitStack() as clients:
-        with run_gateway() as gateway:
+        with run_gateway(limits=Limits(drain=0.2)) as gateway:
             client = clients.enter_context(hanging_call(gateway, dll_folder))
         answer = client.connection.getresponse()
         assert answer.status == 404 and b"no-session" in answer.read()

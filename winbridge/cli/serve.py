@@ -10,6 +10,8 @@ import click
 
 from winbridge.core.errors import ConfigError
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -18,27 +20,52 @@ from winbridge.core.errors import ConfigError
 )
 @click.option(
     "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="File with the token that clients must show; without it one is made up and printed.",
 )
-def serve(host: str, port: int, token_file: Path | None) -> None:
+@click.option(
+    "--max-sessions", default=16, show_default=True, type=click.IntRange(1), help="Windows processes at once."
+)
+@click.option(
+    "--idle-timeout",
+    default=600.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds without a request after which a session ends.",
+)
+@click.option("--tls-cert", type=FILE, help="Certificate to show, PEM: the gateway speaks https.")
+@click.option("--tls-key", type=FILE, help="Its key, PEM, where the certificate's file does not have it.")
+def serve(
+    host: str,
+    port: int,
+    token_file: Path | None,
+    max_sessions: int,
+    idle_timeout: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> None:
     """Give Windows sessions of this machine to others: their GatewaySession(url, token=...) connects here.
 
-    Who has the token can run any Windows code here as this user, and HTTP is not encrypted: put a
-    proxy with TLS before it where others can listen.
+    Who has the token can run any Windows code here as this user. Without a certificate nothing is
+    encrypted: give one where others can listen.
+
+    GET / is a status page for people, /metrics has figures for Prometheus, /openapi.json describes it all.
     """
+    if tls_key is not None and tls_cert is None:
+        raise click.UsageError("--tls-key belongs to a certificate: give --tls-cert too")
     server = _server()
     token = _read(token_file) if token_file else _made_up()
-    server.serve(host, port, token)
+    limits = server.Limits(sessions=max_sessions, idle_timeout=idle_timeout)
+    server.serve(host, port, token, limits=limits, tls=server.Tls(tls_cert, tls_key) if tls_cert else None)
 
 
 def _server() -> ModuleType:
     try:
         from winbridge.gateway import server
     except ModuleNotFoundError as error:
-        if error.name and error.name.partition(".")[0] in ("starlette", "uvicorn"):
+        if error.name and error.name.partition(".")[0] in ("starlette", "uvicorn", "prometheus_client"):
             raise click.ClickException(
-                f"the gateway needs the package {error.name}: pip install 'winbridge[gateway]'"
+                f"the gateway needs the package {error.name.replace('_', '-')}: pip install 'winbridge[gateway]'"
             ) from error
         raise
     return server
@@ -47,6 +74,8 @@ def _server() -> ModuleType:
 def _read(file: Path) -> str:
     try:
         token = file.read_text().strip()
+        if file.stat().st_mode & 0o077:
+            click.echo(f"others can read the token file {file}: chmod 600 {file}", err=True)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the token file {file} cannot be read: {error}") from error
     if not token:

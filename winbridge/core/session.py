@@ -18,7 +18,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
@@ -179,6 +179,37 @@ class SessionEngine(metaclass=Singleton):
         if record[0]:
             record = self._settle(channel, record)
         return record
+
+    def exchange_many(self, messages: list[bytes], name: str = "") -> Iterator[Record]:
+        """Send requests that need no arena, in order; together, where the way to the agent is long.
+
+        Args:
+            messages: see ``exchange``.
+            name: what the history calls each of them.
+
+        Yields:
+            their records.
+
+        Raises:
+            Exception: as of ``exchange``, in the place of a record; no request after it has been sent. Where the agent
+                or the connection is lost, so may be records of requests before.
+        """
+        place = 0
+        while place < len(messages):
+            channel = self.channel()
+            together = getattr(channel, "exchange_many", None)
+            if together is None or self.history is not None:
+                yield self.exchange(messages[place], name)
+                place += 1
+                continue
+            try:
+                records = together(messages[place:], self._timeout)
+            except BaseException as error:
+                self._give_up(channel, error)
+                raise
+            place += len(records)
+            yield from records[:-1]
+            yield self._settle(channel, records[-1]) if records[-1][0] else records[-1]
 
     def _exchange_beside(self, message: bytes) -> Record:
         """In a signal handler or a finaliser, in the middle of an exchange of this thread: on a channel of its own."""
@@ -402,6 +433,16 @@ class SessionEngine(metaclass=Singleton):
         know what they are.
         """
         return importlib.import_module("winbridge.dll.load").load_dll(name, session=self, **options)
+
+    def batch(self) -> Any:
+        """Calls that are sent together: ``with session.batch() as batch: later = batch.call(function, ...)``.
+
+        Over a gateway, a thousand calls are one request. Elsewhere it works too, and is no faster than the calls.
+
+        Returns:
+            a ``winbridge.dll.many.batch.Batch``; its ``call`` gives what has the ``result()`` after the block.
+        """
+        return importlib.import_module("winbridge.dll.many.batch").Batch(self)
 
     # Parameters.
 

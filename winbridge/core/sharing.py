@@ -152,6 +152,26 @@ class ReplicatedChannel:
         replica.pull(timeout)
         return record
 
+    def exchange_many(self, messages: list[bytes], timeout: float | None = None) -> list[Record]:
+        """Requests in order, up to the first whose record is not OK; the copy is kept equal around all of them."""
+        session = self._session()
+        replica = session.replica() if session is not None and (session.uses_heap or session.heap.shared) else None
+        if replica is not None:
+            replica.push(timeout)
+        together = getattr(self._channel, "exchange_many", self._in_turn)
+        records: list[Record] = together(messages, timeout)
+        if replica is not None:
+            replica.pull(timeout)
+        return records
+
+    def _in_turn(self, messages: list[bytes], timeout: float | None) -> list[Record]:
+        records: list[Record] = []
+        for message in messages:
+            records.append(self._channel.exchange(message, timeout))
+            if records[-1][0]:
+                break
+        return records
+
     def reserve(self, size: int, timeout: float | None = None) -> None:
         self._channel.reserve(size, timeout)
 

@@ -1,16 +1,8 @@
 """The gateway as an ASGI application.
 
-::
-
-    GET    /healthz                              no token needed
-    POST   /v1/sessions                          {arch, wire_version} -> 201 {id, arch, pointer_size, wire_version}
-    DELETE /v1/sessions/ID                       -> 204
-    POST   /v1/sessions/ID/channels              -> 201 {channel, arena, arena_size}
-    DELETE /v1/sessions/ID/channels/N            -> 204
-    POST   /v1/sessions/ID/channels/N/arena      {size} -> {channel, arena, arena_size}
-    POST   /v1/sessions/ID/channels/N/exchange   frame, request, arena range -> frame, record, arena range
-
-Errors are problems as of RFC 9457; their types stand in ``winbridge.core.transport.problem``.
+A request passes ``Watch`` (its id, log and figures), ``Guard`` (who may speak) and reaches its method of ``Handlers``;
+the paths stand in ``routes``. Errors are problems as of RFC 9457; their types stand in
+``winbridge.core.transport.problem``.
 """
 
 from __future__ import annotations
@@ -29,8 +21,11 @@ from winbridge.core.config import Config
 from winbridge.core.errors import WinbridgeError
 from winbridge.gateway.guard import Guard
 from winbridge.gateway.handlers import Handlers
-from winbridge.gateway.problems import Problem, problem_of, problem_response
+from winbridge.gateway.logs import logger
+from winbridge.gateway.problems import UNTYPED, Problem, problem_of, problem_response
+from winbridge.gateway.routes import OPERATIONS
 from winbridge.gateway.sessions import Limits, Sessions
+from winbridge.gateway.watch import Watch
 
 
 def create_app(
@@ -55,16 +50,16 @@ def create_app(
     """
     sessions = Sessions(limits or Limits(), config, clock)
     handlers = Handlers(sessions)
+    metrics = sessions.metrics
     app = Starlette(
         routes=_routes(handlers),
-        middleware=[Middleware(Guard, token=token)],
+        middleware=[Middleware(Watch, metrics=metrics), Middleware(Guard, token=token)],
         exception_handlers={
             Problem: _answer,
             WinbridgeError: _answer,
             MemoryError: _answer,
             HTTPException: _answer_http,
             ClientDisconnect: _answer_nobody,
-            Exception: _answer_fault,
         },
         lifespan=handlers.lifespan,
     )
@@ -74,35 +69,25 @@ def create_app(
 
 
 def _routes(handlers: Handlers) -> list[Route]:
-    session = "/v1/sessions/{id}"
-    channel = session + "/channels/{number}"
     return [
-        Route("/healthz", handlers.health, methods=["GET"]),
-        Route("/v1/sessions", handlers.open_session, methods=["POST"]),
-        Route(session, handlers.close_session, methods=["DELETE"]),
-        Route(session + "/channels", handlers.open_channel, methods=["POST"]),
-        Route(channel, handlers.close_channel, methods=["DELETE"]),
-        Route(channel + "/arena", handlers.move_arena, methods=["POST"]),
-        Route(channel + "/exchange", handlers.exchange, methods=["POST"]),
+        Route(operation.path, getattr(handlers, operation.name), methods=[operation.method]) for operation in OPERATIONS
     ]
 
 
-def _answer(_: Request, error: Exception) -> Response:
-    return problem_of(error).response()
+def _answer(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    request.scope["problem"] = problem.kind.value
+    logger.info("%s: %s", problem.title, problem.detail)
+    return problem.response()
 
 
 def _answer_http(_: Request, error: Exception) -> Response:
     """Paths and methods that there are not."""
     assert isinstance(error, HTTPException)
-    answer = problem_response(error.status_code, "about:blank", error.detail, "see the paths under /v1/sessions")
+    answer = problem_response(error.status_code, UNTYPED, error.detail, "see the paths under /v1/sessions")
     answer.headers.update(error.headers or {})
     return answer
 
 
 def _answer_nobody(_: Request, __: Exception) -> Response:
     return Response(status_code=400)  # the client has gone: this reaches nobody
-
-
-def _answer_fault(_: Request, __: Exception) -> Response:
-    """A mistake of ours: the server logs it, strangers are not told more."""
-    return problem_response(500, "about:blank", "Internal Server Error", "a mistake in the gateway; its log has more")

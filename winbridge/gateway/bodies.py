@@ -31,7 +31,7 @@ async def read(request: Request, media_type: str, limit: int) -> bytes:
     """
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != media_type:
-        raise Problem(415, Kind.MEDIA_TYPE, f"the body is {given or 'of no type'}: send it as {media_type}")
+        raise Problem(Kind.MEDIA_TYPE, f"the body is {given or 'of no type'}: send it as {media_type}")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > LONGEST_LENGTH or int(announced) > limit):
         raise _too_large(limit)
@@ -50,7 +50,7 @@ async def read_json(request: Request, kind: type[T]) -> T:
     try:
         return decode(body, kind)
     except ValueError as error:
-        raise Problem(400, Kind.BAD_REQUEST, f"the body: {error}") from error
+        raise Problem(Kind.BAD_REQUEST, f"the body: {error}") from error
 
 
 def timeout(request: Request) -> float | None:
@@ -63,9 +63,9 @@ def timeout(request: Request) -> float | None:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise Problem(400, Kind.BAD_REQUEST, f"{TIMEOUT_HEADER}: {text!r} is no number of seconds above 0")
+        raise Problem(Kind.BAD_REQUEST, f"{TIMEOUT_HEADER}: {text!r} is no number of seconds above 0")
     return seconds
 
 
 def _too_large(limit: int) -> Problem:
-    return Problem(413, Kind.TOO_LARGE, f"the gateway takes bodies of {limit} bytes at most")
+    return Problem(Kind.TOO_LARGE, f"the gateway takes bodies of {limit} bytes at most")

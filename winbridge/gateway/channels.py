@@ -6,9 +6,10 @@ import threading
 
 from winbridge.core.errors import WinbridgeError
 from winbridge.core.transport.contract import Channel
+from winbridge.core.transport.gatewayjson import ChannelOpened
 from winbridge.core.transport.problem import Kind
-from winbridge.core.wire import Op, Status
-from winbridge.gateway.frames import Exchange, Range, operation, parse
+from winbridge.core.wire import RESPONSE, Op, Record, Status, frame
+from winbridge.gateway.frames import Exchange, Range, operation, parse, split, status_of
 from winbridge.gateway.problems import Problem
 
 
@@ -21,12 +22,15 @@ class HostedChannel:
     Args:
         number: its name in paths.
         channel: the local one.
+        dlls: handles and names of the session's DLLs, kept up to date here.
     """
 
-    def __init__(self, number: int, channel: Channel) -> None:
+    def __init__(self, number: int, channel: Channel, dlls: dict[int, str]) -> None:
         self.number = number
         self._channel = channel
+        self._dlls = dlls
         self._turn = threading.Lock()
+        self._answer_head = frame(number, bytes(RESPONSE.size), 0)
         self._spent = False
         self._serving = False
         self._waiting: list[tuple[Range, int]] = []
@@ -38,7 +42,7 @@ class HostedChannel:
             Problem: another request has it.
         """
         if not self._turn.acquire(blocking=False):
-            raise Problem(409, Kind.CHANNEL_BUSY, f"channel {self.number} is in a call: use one channel a thread")
+            raise Problem(Kind.CHANNEL_BUSY, f"channel {self.number} is in a call: use one channel a thread")
 
     def release(self) -> None:
         """Give the turn back."""
@@ -58,7 +62,47 @@ class HostedChannel:
             Problem: the body breaks a rule; the channel can go on.
             WinbridgeError: as of ``Channel.exchange``; the channel is spent.
         """
-        request = parse(body, self.number)
+        return self._exchange(parse(body, self.number), timeout)
+
+    def exchange_many(self, body: bytes, timeout: float | None) -> tuple[list[bytes], int]:
+        """The same for the calls of a batch, up to the first whose record is not OK; all are checked first.
+
+        Args:
+            body: their frames.
+            timeout: seconds for each.
+
+        Returns:
+            the frames of their records, and the status of the last.
+
+        Raises:
+            Problem, WinbridgeError: see ``exchange``.
+        """
+        requests = [parse(frame, self.number) for frame in split(body)]
+        other = next((request.op for request in requests if request.op != Op.CALL), None)
+        if other is not None:
+            raise Problem(Kind.FORBIDDEN_OP, f"op {other} is not allowed in a batch: calls are")
+        answers, status = [], 0
+        for request in requests:
+            answers.append(self._exchange(request, timeout) if request.uses_arena else self._call(request, timeout))
+            status = status_of(answers[-1])
+            if status or self._spent:  # spent: its client has gone
+                break
+        return answers, status
+
+    def _call(self, request: Exchange, timeout: float | None) -> bytes:
+        """As ``_exchange``, for a call without memory: most of a batch are such."""
+        try:
+            record = self._channel.exchange(request.message, timeout)
+        except BaseException:
+            self._spent = True
+            raise
+        if record[0] == Status.CALLBACK:
+            nothing = Range(self._channel.arena, 0, 0)
+            self._waiting.append((nothing, nothing.arena.top))
+            return nothing.answer(self.number, record)
+        return self._answer_head + RESPONSE.pack(*record)
+
+    def _exchange(self, request: Exchange, timeout: float | None) -> bytes:
         back, top = self._place(request)
         self._serving |= request.op == Op.SERVE
         try:
@@ -70,7 +114,19 @@ class HostedChannel:
             self._waiting.append((back, top))
         else:
             back.arena.top = top
+        if request.op in (Op.LOAD, Op.FREE):
+            self._note_dll(request, record)
         return back.answer(self.number, record)
+
+    def _note_dll(self, request: Exchange, record: Record) -> None:
+        """Remember what is loaded, for people."""
+        if record[0] != Status.OK or not record[2]:
+            return
+        if request.op == Op.LOAD:
+            name = bytes(request.memory).decode("utf-16-le", "replace").partition("\0")[0]
+            self._dlls[record[2]] = name.replace("/", "\\").rpartition("\\")[2]
+        else:
+            self._dlls.pop(request.first_word, None)
 
     def _place(self, request: Exchange) -> tuple[Range, int]:
         """Copy the request's memory to where it belongs: a callback's answer to the call that waits for it.
@@ -86,7 +142,7 @@ class HostedChannel:
         arena.top = max(top, request.end)  # until the call is over, so that it keeps its memory when the arena grows
         return back, top
 
-    def reserve(self, size: int) -> dict[str, int]:
+    def reserve(self, size: int) -> ChannelOpened:
         """See to an arena of so many bytes; the caller has the turn.
 
         Raises:
@@ -100,15 +156,20 @@ class HostedChannel:
             raise
         return self.describe()
 
-    def describe(self) -> dict[str, int]:
+    def describe(self) -> ChannelOpened:
         """What a client has to know of it."""
         arena = self._channel.arena
-        return {"channel": self.number, "arena": arena.base, "arena_size": len(arena.view)}
+        return ChannelOpened(channel=self.number, arena=arena.base, arena_size=len(arena.view))
 
     @property
     def spent(self) -> bool:
         """Whether it was given up, or failed in the middle of a call."""
         return self._spent
+
+    @property
+    def in_call(self) -> bool:
+        """Whether a call of the client's is under way, be it that it waits for a callback."""
+        return not self._serving and (self._turn.locked() or bool(self._waiting)) and not self._spent
 
     def close(self) -> None:
         """Give it up: at once, or at the end of the call that it is in."""

@@ -13,6 +13,9 @@ from winbridge.gateway.problems import Problem
 OVERHEAD = wire.FRAME.size + wire.REQUEST.size + wire.MAX_ARGUMENT_BYTES
 """Bytes of a body beside its arena range, at most."""
 
+MOST_FRAMES = 1 << 14
+"""Calls of one batch."""
+
 # The others open, move and close what the gateway itself keeps count of.
 ALLOWED = frozenset(
     {
@@ -51,6 +54,16 @@ class Exchange(NamedTuple):
         """Where the memory of the call ends in the arena."""
         return self.start + max(len(self.memory), self.back)
 
+    @property
+    def uses_arena(self) -> bool:
+        """Whether memory goes with it, or comes back."""
+        return bool(self.back or self.memory)
+
+    @property
+    def first_word(self) -> int:
+        """The first argument, as a module handle is one; 0 where there is none."""
+        return int.from_bytes(self.message[wire.REQUEST.size : wire.REQUEST.size + 8], "little")
+
     def place(self, arena: Arena) -> Range:
         """Check the range against the arena and copy it there.
 
@@ -74,6 +87,30 @@ def operation(body: bytes) -> int | None:
     return wire.op_of(request) if len(request) == wire.REQUEST.size else None
 
 
+def status_of(answer: bytes) -> int:
+    """The Status in the body of an answer."""
+    return wire.op_of(answer[wire.FRAME.size : wire.FRAME.size + 4])
+
+
+def split(body: bytes) -> list[bytes]:
+    """The frames of a batch, each for ``parse``.
+
+    Raises:
+        Problem: they do not fill the body, or are too many.
+    """
+    frames, start = [], 0
+    while start < len(body):
+        if len(body) - start < wire.FRAME.size:
+            raise _bad(f"{len(body) - start} bytes behind the last frame")
+        _, _, size, _, arena_size = wire.FRAME.unpack_from(body, start)
+        end = start + wire.FRAME.size + size + arena_size
+        frames.append(body[start:end])
+        start = end
+    if not 0 < len(frames) <= MOST_FRAMES:
+        raise _bad(f"{len(frames)} frames; a batch has 1 to {MOST_FRAMES}")
+    return frames
+
+
 def parse(body: bytes, channel: int) -> Exchange:
     """Take a body apart.
 
@@ -89,7 +126,7 @@ def parse(body: bytes, channel: int) -> Exchange:
         raise _bad(f"the frame is for channel {number}, the path for channel {channel}")
     op, _, words, *_, start, out, back = wire.REQUEST.unpack_from(body, wire.FRAME.size)
     if op not in ALLOWED:
-        raise Problem(400, Kind.FORBIDDEN_OP, f"op {op} is not allowed from outside: calls and memory are")
+        raise Problem(Kind.FORBIDDEN_OP, f"op {op} is not allowed from outside: calls and memory are")
     if words > wire.MAX_ARGUMENT_BYTES or size != wire.REQUEST.size + words:
         raise _bad(f"a message of {size} bytes with {words} bytes of arguments; at most {wire.MAX_ARGUMENT_BYTES}")
     end = wire.FRAME.size + size
@@ -99,4 +136,4 @@ def parse(body: bytes, channel: int) -> Exchange:
 
 
 def _bad(detail: str) -> Problem:
-    return Problem(400, Kind.BAD_REQUEST, detail)
+    return Problem(Kind.BAD_REQUEST, detail)

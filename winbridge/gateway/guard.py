@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from urllib.parse import urlsplit
@@ -11,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.problems import Problem
+from winbridge.gateway.routes import ACCESS
 
-OPEN_PATHS = frozenset({"/healthz"})
+ASK = 'Basic realm="winbridge gateway, the password is its token", charset="UTF-8"'
 
 
 def is_loopback(host: str) -> bool:
@@ -21,6 +23,21 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _password(given: str) -> bytes:
+    """What a person typed where a browser asked for user and password."""
+    try:
+        return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
+
+
+def _no_token(detail: str, reader: bool) -> Problem:
+    """Browsers ask their user only where there is nothing but to read: what he typed goes from other sites too."""
+    problem = Problem(Kind.TOKEN, detail)
+    problem.headers["WWW-Authenticate"] = f"Bearer, {ASK}" if reader else "Bearer"
+    return problem
 
 
 class Guard:
@@ -35,21 +52,27 @@ class Guard:
         self._expected = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            problem = self._objection(Headers(scope=scope))
+        access = ACCESS.get(scope["path"], "token") if scope["type"] == "http" else "all"
+        if access != "all":
+            problem = self._objection(Headers(scope=scope), access == "reader")
             if problem is not None:
+                scope["problem"] = problem.kind.value
                 await problem.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _objection(self, headers: Headers) -> Problem | None:
+    def _objection(self, headers: Headers, reader: bool) -> Problem | None:
         if self._expected is None:
             return self._objection_to_host(headers.get("host", ""))
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return Problem(401, Kind.TOKEN, "the gateway asks for a token (Authorization: Bearer ...)")
-        if not hmac.compare_digest(token.strip().encode("latin-1"), self._expected):
-            return Problem(401, Kind.TOKEN, "the gateway does not know this token")
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic" and reader:
+            token = _password(given)
+        elif scheme.lower() == "bearer":
+            token = given.strip().encode("latin-1")
+        else:
+            return _no_token("the gateway asks for a token (Authorization: Bearer ...)", reader)
+        if not hmac.compare_digest(token, self._expected):
+            return _no_token("the gateway does not know this token", reader)
         return None
 
     def _objection_to_host(self, host: str) -> Problem | None:
@@ -59,4 +82,4 @@ class Guard:
             name = None
         if name is not None and is_loopback(name):
             return None
-        return Problem(403, Kind.FORBIDDEN_HOST, f"without a token the gateway answers to localhost, not to {host!r}")
+        return Problem(Kind.FORBIDDEN_HOST, f"without a token the gateway answers to localhost, not to {host!r}")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from winbridge.core import wire
 from winbridge.core.config import Config
 from winbridge.core.transport.contract import Channel
+from winbridge.core.transport.gatewayjson import Arch, SessionOpened
 from winbridge.core.transport.local import open_transport
 from winbridge.core.transport.problem import Kind
 from winbridge.gateway.channels import HostedChannel
 from winbridge.gateway.frames import OVERHEAD
+from winbridge.gateway.logs import logger
+from winbridge.gateway.metrics import Metrics, Sample, memory_of
 from winbridge.gateway.problems import Problem
-
-logger = logging.getLogger("winbridge.gateway")
 
 
 class Limits(NamedTuple):
@@ -34,6 +35,8 @@ class Limits(NamedTuple):
     """Bytes of a request; arenas are kept so small that no client that follows the rules gets there."""
     idle_timeout: float = 600.0
     """Seconds without a request after which a session is closed."""
+    drain: float = 5.0
+    """Seconds that calls under way get to end in when the gateway ends."""
 
     @property
     def arena(self) -> int:
@@ -46,16 +49,18 @@ class HostedSession:
 
     Args:
         config: the gateway's parameters for its agents.
-        arch: ``win64`` or ``win32``.
+        arch: of the agent.
         limits: what it may use.
     """
 
-    def __init__(self, config: Config, arch: str, limits: Limits) -> None:
+    def __init__(self, config: Config, arch: Arch, limits: Limits) -> None:
         self.id = secrets.token_urlsafe(12)
         self.arch = arch
         self.users = 0
         self.died = False
         self.touched = 0.0
+        self.dlls: dict[int, str] = {}
+        self.calls = 0
         self._config = config
         self._limits = limits
         self._lock = threading.Lock()
@@ -64,9 +69,17 @@ class HostedSession:
         self._transport, first = open_transport(config, arch)
         self._ready: list[Channel] = [first]
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> SessionOpened:
         """What a client has to know of it."""
-        return {"id": self.id, "arch": self.arch, "pointer_size": self._transport.pointer_size}
+        size: Literal[4, 8] = 8 if self._transport.pointer_size == 8 else 4
+        return SessionOpened(id=self.id, arch=self.arch, pointer_size=size, wire_version=wire.VERSION)
+
+    def sample(self, now: float) -> Sample:
+        """What it is like now."""
+        memory = memory_of(self._transport.link.agent.process.pid)
+        names = sorted(set(self.dlls.values()))
+        idle = 0.0 if self.users else now - self.touched
+        return Sample(self.id[:4], self.arch, self.calls, len(self._channels), self.users, idle, names, memory)
 
     def open_channel(self) -> HostedChannel:
         """Open a channel.
@@ -77,10 +90,10 @@ class HostedSession:
         """
         with self._lock:  # also while it opens: else two could take the last place
             if len(self._channels) >= self._limits.channels:
-                raise Problem(503, Kind.TOO_MANY, f"the session has {self._limits.channels} channels: close some first")
+                raise Problem(Kind.TOO_MANY, f"the session has {self._limits.channels} channels: close some first")
             self._numbers += 1
             channel = self._ready.pop() if self._ready else self._transport.channel()
-            hosted = self._channels[self._numbers] = HostedChannel(self._numbers, channel)
+            hosted = self._channels[self._numbers] = HostedChannel(self._numbers, channel, self.dlls)
             return hosted
 
     def channel(self, number: int) -> HostedChannel:
@@ -91,8 +104,13 @@ class HostedSession:
         """
         found = self._channels.get(number)
         if found is None:
-            raise Problem(404, Kind.NO_CHANNEL, f"the session has no channel {number}: it was closed, or never was")
+            raise Problem(Kind.NO_CHANNEL, f"the session has no channel {number}: it was closed, or never was")
         return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way in it."""
+        return any(channel.in_call for channel in list(self._channels.values()))
 
     def close_channel(self, channel: HostedChannel) -> None:
         """Close a channel, also in the middle of a call; safe to repeat."""
@@ -127,8 +145,15 @@ class Sessions:
         self._sessions: dict[str, HostedSession] = {}
         self._opening = 0
         self._closing = False
+        self.metrics = Metrics()
+        self.metrics.watch(self.samples)
 
-    def open(self, arch: str) -> HostedSession:
+    def samples(self) -> list[Sample]:
+        """What each session is like now."""
+        now = self._clock()
+        return [session.sample(now) for session in list(self._sessions.values())]
+
+    def open(self, arch: Arch) -> HostedSession:
         """Start a session.
 
         Raises:
@@ -142,6 +167,7 @@ class Sessions:
                 session.touched = self._clock()
                 if not self._closing:
                     self._sessions[session.id] = session
+                    self.metrics.opened(arch)
                     logger.info("session %s opened, %s", session.id, arch)
                     return session
             session.close()
@@ -151,10 +177,9 @@ class Sessions:
     def _place(self) -> Iterator[None]:
         """A place among the sessions, kept while one is started."""
         with self._lock:
-            if self._closing:
-                raise _closing()
+            self.check_open()
             if len(self._sessions) + self._opening >= self.limits.sessions:
-                raise Problem(503, Kind.TOO_MANY, f"all {self.limits.sessions} sessions of the gateway are in use")
+                raise Problem(Kind.TOO_MANY, f"all {self.limits.sessions} sessions of the gateway are in use")
             self._opening += 1
         try:
             yield
@@ -185,9 +210,9 @@ class Sessions:
         """The answer where a session is not there (any more)."""
         idle = f"{self.limits.idle_timeout:g} s"
         return Problem(
-            404, Kind.NO_SESSION,
+            Kind.NO_SESSION,
             f"there is no session {name}: it was closed, or expired after {idle} without a request; open another",
-        )  # fmt: skip
+        )
 
     def _expired(self, session: HostedSession) -> bool:
         return not session.users and self._clock() - session.touched > self.limits.idle_timeout
@@ -197,35 +222,60 @@ class Sessions:
         with self._lock:
             expired = [session for session in self._sessions.values() if self._expired(session)]
         for session in expired:
-            self.close(session)
+            self.close(session, "expired")
 
     def bury(self, session: HostedSession) -> bool:
         """Close a session whose agent ended; False if it ended because the session was being closed."""
         with self._lock:
             session.died = session.died or session.id in self._sessions
-        self.close(session)
+        self.close(session, "died")
         return session.died
 
-    def close(self, session: HostedSession) -> None:
-        """Close a session; safe to repeat."""
+    def close(self, session: HostedSession, reason: str = "closed") -> None:
+        """Close a session; safe to repeat.
+
+        Args:
+            session: which one.
+            reason: what log and figures call the reason.
+        """
         with self._lock:
             known = self._sessions.pop(session.id, None)
         if known is not None:
             session.close()
-            logger.info("session %s closed", session.id)
+            self.metrics.ended(reason)
+            logger.info("session %s ended: %s", session.id, reason)
+
+    def drain(self) -> None:
+        """Begin no session and no call any more; those that there are go on."""
+        with self._lock:
+            self._closing = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return any(session.busy for session in list(self._sessions.values()))
+
+    def check_open(self) -> None:
+        """See that something may begin.
+
+        Raises:
+            Problem: the gateway is closing.
+        """
+        if self._closing:
+            raise _closing()
 
     def close_all(self) -> None:
         """Close every session, all at once, and open no others."""
+        self.drain()
         with self._lock:
-            self._closing = True
             sessions = list(self._sessions.values())
         if sessions:
             with ThreadPoolExecutor(len(sessions), "winbridge-gateway-close") as pool:
-                list(pool.map(self.close, sessions))
+                list(pool.map(self.close, sessions, ["shutdown"] * len(sessions)))
 
     def __len__(self) -> int:
         return len(self._sessions)
 
 
 def _closing() -> Problem:
-    return Problem(503, Kind.CLOSING, "the gateway is closing; try again when it is back")
+    return Problem(Kind.CLOSING, "the gateway is closing; try again when it is back")

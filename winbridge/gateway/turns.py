@@ -62,7 +62,7 @@ class Turns:
         channel.acquire()
         if not self._places.acquire(blocking=False):
             channel.release()
-            raise Problem(503, Kind.TOO_MANY, f"{self._limit} calls are under way, the gateway's limit; try again")
+            raise Problem(Kind.TOO_MANY, f"{self._limit} calls are under way, the gateway's limit; try again")
 
         def run() -> T:
             try:

@@ -66,6 +66,10 @@ class Copies:
         start, size, back = wire.arena_of(message)
         return message, Copy(arena, start, back), arena.view[start : start + size]
 
+    def waits(self, arena: Arena) -> None:
+        """Take note of a call that took nothing along and waits for a callback."""
+        self._waiting.append(Copy(arena, 0, 0))
+
     def end(self, copy: Copy, record: Record) -> None:
         """Take note of what came: the call is over, or waits for a callback."""
         if record[0] == Status.CALLBACK:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeVar
 
 from msgspec import DecodeError, Meta, Struct, json
 
-from winbridge.core.wire import MAX_ARENA
+from winbridge.core.wire import MAX_ARENA, VERSION
 
 Arch = Literal["win64", "win32"]
 Size = Annotated[int, Meta(ge=0, le=MAX_ARENA)]
@@ -27,11 +27,17 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise ValueError(str(error)) from error
 
 
+class Health(Struct):
+    """Says that a gateway runs."""
+
+    status: Literal["ok"]
+
+
 class NewSession(Struct):
-    """Asks for a session."""
+    """Asks for a session; with another version of the wire than the gateway's there is none."""
 
     arch: Arch
-    wire_version: int
+    wire_version: Annotated[int, Meta(extra_json_schema={"const": VERSION})]
 
 
 class SessionOpened(Struct):

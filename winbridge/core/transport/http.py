@@ -6,6 +6,8 @@ The arena is a copy: its range goes out behind the request, and comes back behin
     POST /v1/sessions/ID/channels                       a channel in it
     POST /v1/sessions/ID/channels/N/exchange            frame | request | arena range
                                          200            frame | record  | arena range
+    POST /v1/sessions/ID/channels/N/batch               frames of calls that need no arena
+                                         200            frames of their records, up to the first that is not OK
 
 A request that may have run is never sent again, whatever became of its answer.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from struct import Struct
 
 from winbridge.core import wire
 from winbridge.core.errors import AgentDiedError, ConnectError, SessionClosedError, WinbridgeError, WireError
@@ -25,6 +28,11 @@ from winbridge.core.transport.segment import Segment
 from winbridge.core.wire import Record, Status
 
 _HEADERS = wire.FRAME.size + wire.RESPONSE.size
+_ANSWER = Struct(wire.FRAME.format + wire.RESPONSE.format[1:])
+"""Both, of a frame without an area."""
+
+TOGETHER = 1024
+"""Calls that go in one request, at most: their answer is not much later than the first of them could be."""
 
 LARGEST_FIRST_ARENA = 1 << 28
 """Bytes of memory that a gateway can make its client take without being asked for so much."""
@@ -149,12 +157,59 @@ class HttpChannel:
         self._copies.end(copy, record)
         return record
 
-    def _parsed(self, answer: bytes, back: int) -> tuple[Record, memoryview]:
+    def exchange_many(self, messages: list[bytes], timeout: float | None = None) -> list[Record]:
+        """Make calls that need no arena, in one request.
+
+        Args:
+            messages: the requests, of calls only.
+            timeout: seconds for all of them.
+
+        Returns:
+            their records, up to the first that is not OK.
+
+        Raises:
+            Exception: as of ``exchange``; calls may have been made.
+        """
+        if self._closed:
+            raise SessionClosedError("the channel was given up, in a callback of this call")
+        messages = messages[:TOGETHER]
+        heads = {len(message): wire.frame(self.number, message, 0) for message in messages}
+        body = b"".join([part for message in messages for part in (heads[len(message)], message)])
+        try:
+            most = len(messages) * _HEADERS + wire.MAX_AREA
+            answer = memoryview(self._connection.exchange(f"{self._path}/batch", body, timeout, most))
+        except WinbridgeError as error:
+            self._transport.notice(error)
+            raise
+        records = self._records(answer)
+        if not 0 < len(records) <= len(messages) or any(record[0] for record in records[:-1]):
+            raise self._bad(f"{len(records)} records for {len(messages)} calls")
+        if not records[-1][0] and len(records) < len(messages):
+            raise self._bad(f"{len(records)} records for {len(messages)} calls, none of which failed,")
+        if records[-1][0] == Status.CALLBACK:
+            self._copies.waits(self.arena)
+        return records
+
+    def _records(self, answer: memoryview) -> list[Record]:
+        """The records of a batch: all of one size, but for the last, which may have a callback's area."""
+        alike = len(answer) // _HEADERS * _HEADERS
+        head = (wire.FRAME_MAGIC, self.number, wire.RESPONSE.size, 0, 0)
+        records: list[Record] = []
+        for fields in _ANSWER.iter_unpack(answer[:alike]):
+            if fields[:5] != head or fields[5] == Status.CALLBACK:  # an area may be empty
+                break
+            records.append(fields[5:])
+        rest = answer[len(records) * _HEADERS :]
+        if rest or not records:
+            records.append(self._parsed(rest, 0)[0])
+        return records
+
+    def _parsed(self, answer: bytes | memoryview, back: int) -> tuple[Record, memoryview]:
         if len(answer) < _HEADERS:
             raise self._bad(f"{len(answer)} bytes, which is no frame")
         magic, number, size, _, arena_size = wire.FRAME.unpack_from(answer)
         if magic != wire.FRAME_MAGIC or not 0 <= size - wire.RESPONSE.size <= wire.MAX_AREA:
-            raise self._bad(f"what is not a frame: {answer[: wire.FRAME.size]!r}")
+            raise self._bad(f"what is not a frame: {bytes(answer[: wire.FRAME.size])!r}")
         if number != self.number:
             raise self._bad(f"the answer of channel {number}")
         end = wire.FRAME.size + size

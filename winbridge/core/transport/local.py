@@ -6,14 +6,14 @@ import logging
 
 from winbridge.core.config import Config
 from winbridge.core.errors import ConnectError
-from winbridge.core.transport.contract import Channel, Transport
+from winbridge.core.transport.contract import Channel
 from winbridge.core.transport.shm import SharedTransport
 from winbridge.core.transport.stream import StreamTransport
 
 logger = logging.getLogger("winbridge.session")
 
 
-def open_transport(config: Config, arch: str) -> tuple[Transport, Channel]:
+def open_transport(config: Config, arch: str) -> tuple[StreamTransport, Channel]:
     """Start an agent and open its first channel: in shared memory where that works, else over a byte stream.
 
     Raises:
@@ -31,7 +31,7 @@ def open_transport(config: Config, arch: str) -> tuple[Transport, Channel]:
         return _with_channel(StreamTransport(config, arch))
 
 
-def _with_channel(transport: StreamTransport) -> tuple[Transport, Channel]:
+def _with_channel(transport: StreamTransport) -> tuple[StreamTransport, Channel]:
     try:
         return transport, transport.channel()
     except BaseException:
