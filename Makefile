@@ -44,7 +44,7 @@ docs: setup ## Build the documentation; a warning is an error
 	$(VENV)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: setup ## Measure against peers; ARGS="--quick" or ARGS="--only a,b" for less
+bench: setup ## Measure DLL calls and remote Python against peers; ARGS="--quick" or ARGS="--only a,j" for less
 	$(VENV)/python -m benchmarks $(ARGS)
 
 soak: setup ## A million calls and more, all flat; five minutes; writes the figures of docs/soak.rst

@@ -55,14 +55,20 @@ def _calls(results: Results) -> Iterator[Outcome]:
         for name in names:
             ratio = results.ratio(workload, name, NATIVE)
             aim = f"({letter}) at most {limit:g} times native ctypes"
-            yield _at_most(aim, name, ratio, limit, lambda v: f"{v:.1f} ×")
+            yield at_most(aim, name, ratio, limit, lambda v: f"{v:.1f} ×")
     for name in ("load_dll, one core", "load_dll, pure Python, one core"):
         value = results.median("asleep", name)
-        yield _at_most("(a) both sides asleep: at most 15 µs", name, value, 15e-6, lambda v: f"{v * 1e6:.1f} µs")
+        yield at_most("(a) both sides asleep: at most 15 µs", name, value, 15e-6, lambda v: f"{v * 1e6:.1f} µs")
 
 
-def _at_most(aim: str, whose: str, value: float | None, limit: float, shown: Callable[[float], str]) -> Outcome:
+def at_most(aim: str, whose: str, value: float | None, limit: float, shown: Callable[[float], str]) -> Outcome:
+    """An aim that a figure meets up to a limit; None is a figure that is missing."""
     return _judged(aim, whose, value, shown, lambda v: v <= limit)
+
+
+def at_least(aim: str, whose: str, value: float | None, limit: float, shown: Callable[[float], str]) -> Outcome:
+    """An aim that a figure meets from a limit on; None is a figure that is missing."""
+    return _judged(aim, whose, value, shown, lambda v: v >= limit)
 
 
 def memcpy_share(results: Results, name: str) -> float | None:
@@ -80,10 +86,10 @@ def _buffers(results: Results) -> Iterator[Outcome]:
 
     for name in ("load_dll", "drop-in"):
         share = memcpy_share(results, name)
-        yield _judged("(e) 16 MiB each way: at least 70 % of memcpy", name, share, shown, lambda v: v >= 0.7)
+        yield at_least("(e) 16 MiB each way: at least 70 % of memcpy", name, share, 0.7, shown)
     ratio = results.ratio("shared_read_16_MiB", "load_dll", "load_dll", "shared_read_4_KiB")
     aim = "(e) shared_array independent of size: 16 MiB at most 1.2 times 4 KiB"
-    yield _at_most(aim, "load_dll", ratio, 1.2, lambda v: f"{v:.2f} ×")
+    yield at_most(aim, "load_dll", ratio, 1.2, lambda v: f"{v:.2f} ×")
 
 
 def _arrays(results: Results) -> Iterator[Outcome]:
@@ -92,7 +98,7 @@ def _arrays(results: Results) -> Iterator[Outcome]:
         ours = results.median("vectorized_calls", name)
         ratio = native / ours if native and ours else None
         aim = "(f) vectorize at least 5 times faster than native ctypes in a loop"
-        yield _judged(aim, name, ratio, lambda v: f"{v:.1f} × faster", lambda v: v >= 5)
+        yield at_least(aim, name, ratio, 5, lambda v: f"{v:.1f} × faster")
 
 
 def _starts(results: Results) -> Iterator[Outcome]:
@@ -102,7 +108,7 @@ def _starts(results: Results) -> Iterator[Outcome]:
         ("(g) import: at most 40 ms", "import", ("load_dll", "drop-in"), 0.04),
     ):
         for name in names:
-            yield _at_most(aim, name, results.median(workload, name), limit, lambda v: f"{v * 1e3:.0f} ms")
+            yield at_most(aim, name, results.median(workload, name), limit, lambda v: f"{v * 1e3:.0f} ms")
 
 
 def _sessions(results: Results) -> Iterator[Outcome]:
@@ -110,6 +116,6 @@ def _sessions(results: Results) -> Iterator[Outcome]:
     for count in counts or [COUNTS[-1]]:
         value = results.median(f"memory_{count}", "drop-in")
         aim = f"(h) private memory of a session, {count} open: at most 12 MiB"
-        yield _at_most(aim, "drop-in", value, 12 * MIB, lambda v: f"{v / MIB:.1f} MiB")
+        yield at_most(aim, "drop-in", value, 12 * MIB, lambda v: f"{v / MIB:.1f} MiB")
     value = results.median("idle", "drop-in")
-    yield _at_most("(i) idle sessions: no processor time", "drop-in", value, NONE, lambda v: f"{v:.3%} of a core")
+    yield at_most("(i) idle sessions: no processor time", "drop-in", value, NONE, lambda v: f"{v:.3%} of a core")

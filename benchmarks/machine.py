@@ -13,17 +13,20 @@ from winbridge.core import wine
 
 
 def describe() -> dict[str, str]:
-    """What figures depend on, by name."""
+    """What figures of DLL calls depend on, by name."""
+    return {**hardware(), "Wine": _wine(), **_peers()}
+
+
+def hardware() -> dict[str, str]:
+    """What all figures depend on, by name."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "kernel": platform.release(),
         "system": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
-        "Wine": _wine(),
         "Python": platform.python_version(),
         "winbridge": winbridge.__version__,
-        **_peers(),
     }
 
 

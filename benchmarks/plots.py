@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    Plot = Callable[[Results], Figure | None]
+
 COLOURS = ("#0b5d8a", "#69a9cf", "#1f7a4d", "#8fcaa8", "#b5651d", "#8a3b6b", "#777777")
 
 
@@ -23,23 +25,32 @@ def draw(results: Results, folder: Path) -> list[Path]:
     Raises:
         ImportError: matplotlib is missing; it comes with ``winbridge[bench]``.
     """
+    return written({"calls": _calls, "starts": _starts, "sessions": _sessions}, results, folder)
+
+
+def written(plots: dict[str, Plot], results: Results, folder: Path) -> list[Path]:
+    """Draw plots and write each as an SVG of its name.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
     try:
         import matplotlib
     except ImportError as error:
         raise ImportError("the plots need matplotlib: pip install 'winbridge[bench]'") from error
     matplotlib.use("svg")
-    plots: dict[str, Callable[[Results], Figure | None]] = {"calls": _calls, "starts": _starts, "sessions": _sessions}
-    written = []
+    files = []
     with matplotlib.rc_context({"svg.hashsalt": "winbridge", "svg.fonttype": "none", "font.size": 9}):
         for name, plot in plots.items():
             figure = plot(results)
             if figure is not None:
-                written.append(folder / f"{name}.svg")
-                figure.savefig(written[-1], metadata={"Date": None, "Creator": None})
-    return written
+                files.append(folder / f"{name}.svg")
+                figure.savefig(files[-1], metadata={"Date": None, "Creator": None})
+    return files
 
 
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of so many inches with its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -53,7 +64,7 @@ def _calls(results: Results) -> Figure | None:
     names = [name for name in names if any(results.median(workload.name, name) for workload in chosen)]
     if not chosen or not names:
         return None
-    figure, axes = _figure(8, 1 + 0.16 * len(chosen) * (len(names) + 2))
+    figure, axes = new_figure(8, 1 + 0.16 * len(chosen) * (len(names) + 2))
     step = 0.8 / len(names)
     for number, name in enumerate(names):
         ratios = [results.ratio(workload.name, name, NATIVE) or 0 for workload in chosen]
@@ -75,7 +86,7 @@ def _starts(results: Results) -> Figure | None:
     names = [name for name in BY_NAME if results.median("first_call", name)]
     if not names:
         return None
-    figure, axes = _figure(8, 1 + 0.3 * len(names))
+    figure, axes = new_figure(8, 1 + 0.3 * len(names))
     values = [(results.median("first_call", name) or 0) * 1e3 for name in names]
     bars = axes.barh(names, values, color=COLOURS[0])
     axes.bar_label(bars, [f"{value:,.0f}" for value in values], padding=2)
@@ -91,7 +102,7 @@ def _sessions(results: Results) -> Figure | None:
     counts = [count for count in workloads.COUNTS if results.median(f"memory_{count}", name)]
     if not counts:
         return None
-    figure, (memory, rate) = _figure(8, 3, 2)
+    figure, (memory, rate) = new_figure(8, 3, 2)
     places = list(range(len(counts)))
     sizes = [(results.median(f"memory_{count}", name) or 0) / aims.MIB for count in counts]
     memory.bar(places, sizes, color=COLOURS[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import peers, plots, tables
@@ -20,12 +21,27 @@ def write(results: Results | None = None, folder: Path = FOLDER) -> list[Path]:
     Returns:
         what was written.
     """
-    kept = folder / "results.json"
+    return keep(results, folder, "results.json", tables.all_tables, plots.draw)
+
+
+def keep(
+    results: Results | None, folder: Path, name: str,
+    tables_of: Callable[[Results], list[tables.Table]], draw: Callable[[Results, Path], list[Path]],
+) -> list[Path]:  # fmt: skip
+    """Write results, their tables and their plots.
+
+    Args:
+        results, folder: see ``write``.
+        name: of the file with the results.
+        tables_of: makes the tables.
+        draw: writes the plots into a folder.
+    """
+    kept = folder / name
     if results is not None:
         results.write(kept)
     results = Results.read(kept)
     written = [kept]
-    for table in tables.all_tables(results):
+    for table in tables_of(results):
         written.append(folder / f"{table.name}.inc")
         written[-1].write_text(tables.as_rst(table))
-    return written + plots.draw(results, folder)
+    return written + draw(results, folder)

@@ -10,8 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-
 
 @dataclass
 class Results:
@@ -36,9 +34,9 @@ class Results:
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def started(cls, effort: dict[str, Any], letters: tuple[str, ...]) -> Results:
+    def started(cls, effort: dict[str, Any], letters: tuple[str, ...], measured_on: dict[str, str]) -> Results:
         """Those of a run that begins now."""
-        return cls(machine.describe(), effort, list(letters), _now(), load=[_load()])
+        return cls(measured_on, effort, list(letters), _now(), load=[_load()])
 
     def finish(self) -> None:
         """The run is over."""

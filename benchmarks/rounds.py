@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import contenders, peers, processes, workloads
+from benchmarks import contenders, machine, peers, processes, workloads
 from benchmarks.contenders import Contender
 from benchmarks.results import Results
 
@@ -173,7 +173,7 @@ def run(effort: Effort, letters: tuple[str, ...], say: peers.Say, track: Callabl
         track: given the titles of all steps; returns what is called after each.
     """
     missing = peers.provide(say)
-    results = Results.started(effort._asdict(), letters)
+    results = Results.started(effort._asdict(), letters, machine.describe())
     with peers.wenv_home() as wenv, processes.wine_server():
         rounds = Rounds(effort, letters, results, missing, wenv)
         say("warming up")

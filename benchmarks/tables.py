@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rich.console import Console
@@ -40,6 +40,8 @@ def quantity(value: float | None, unit: str) -> str:
         return f"{digits(value * scale)} {name}"
     if unit == workloads.BYTES:
         return f"{value / aims.MIB:.1f} MiB"
+    if unit == workloads.SPEED:
+        return f"{value / 1e6:,.0f} MB/s"
     return f"{value:.2%}" if unit == workloads.SHARE else f"{value:,.0f}"
 
 
@@ -51,21 +53,22 @@ def digits(value: float) -> str:
 def all_tables(results: Results) -> list[Table]:
     """Every table of a run; one may be empty."""
     return [
-        _aims(results),
+        aims_table(aims.outcomes(results)),
         _calls(results),
         _own(results),
         _by_contender(results, "starts", "Starts", workloads.STARTS),
         _sessions(results),
         _by_contender(results, "processor", "Processor time, as a share of one core", workloads.CONSUMED),
-        _failures(results),
-        _machine(results),
+        failures_table(results, workloads.BY_NAME),
+        machine_table(results),
     ]
 
 
-def _aims(results: Results) -> Table:
+def aims_table(outcomes: list[aims.Outcome], name: str = "aims") -> Table:
+    """Which aims were met."""
     words = {True: "met", False: "**not met**", None: "not measured"}
-    rows = [[each.aim, each.whose, each.figure or MISSING, words[each.met]] for each in aims.outcomes(results)]
-    return Table("aims", "Aims", ["aim", "with", "measured", ""], rows)
+    rows = [[each.aim, each.whose, each.figure or MISSING, words[each.met]] for each in outcomes]
+    return Table(name, "Aims", ["aim", "with", "measured", ""], rows)
 
 
 def _calls(results: Results) -> Table:
@@ -114,27 +117,36 @@ def _sessions(results: Results) -> Table:
     return Table("sessions", "Sessions side by side, a thread each", header, rows)
 
 
-def _failures(results: Results) -> Table:
-    """By contender and reason."""
+def failures_table(results: Results, known: Mapping[str, Workload], name: str = "failures") -> Table:
+    """What was not measured, by contender and reason.
+
+    Args:
+        results: of a run.
+        known: the workloads by their names, for their titles.
+        name: of the table.
+    """
     found: dict[tuple[str, str], list[str]] = {}
     for workload, by_contender in results.failures.items():
-        title = workloads.BY_NAME[workload].title if workload in workloads.BY_NAME else workload
+        title = known[workload].title if workload in known else workload
         for contender, reason in by_contender.items():
             found.setdefault((contender, reason), []).append(title)
     rows = [[contender, "; ".join(titles), reason] for (contender, reason), titles in found.items()]
-    return Table("failures", "Not measured", ["of", "figures", "reason"], rows)
+    return Table(name, "Not measured", ["of", "figures", "reason"], rows)
 
 
-def _machine(results: Results) -> Table:
+def machine_table(results: Results, name: str = "machine") -> Table:
+    """Where and when it was measured."""
     load = " and ".join(", ".join(f"{average:.2f}" for average in averages) for averages in results.load)
-    counts = f"{results.effort['rounds']} rounds, {results.effort['slow_rounds']} of the slow peers and of sessions"
+    counts = f"{results.effort['rounds']} rounds"
+    if "slow_rounds" in results.effort:
+        counts += f", {results.effort['slow_rounds']} of the slow peers and of sessions"
     run = {"measured": f"{results.began} to {results.ended}, {counts}", "load average": load}
-    return Table("machine", "Machine", ["", ""], [[name, value] for name, value in {**results.machine, **run}.items()])
+    return Table(name, "Machine", ["", ""], [[what, value] for what, value in {**results.machine, **run}.items()])
 
 
-def show(results: Results, console: Console) -> None:
-    """Print the tables that have anything to show."""
-    for table in filter(lambda table: table.rows, all_tables(results)):
+def show(tables: Iterable[Table], console: Console) -> None:
+    """Print those that have anything to show."""
+    for table in filter(lambda table: table.rows, tables):
         shown = RichTable(*table.header, title=table.title, title_justify="left")
         for row in table.rows:
             shown.add_row(*(cell.replace("**", "") for cell in row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SECONDS, BYTES, RATE, SHARE = "seconds", "bytes", "per second", "share"
+SECONDS, BYTES, RATE, SHARE, SPEED = "seconds", "bytes", "per second", "share", "bytes per second"
 
 
 class Workload(NamedTuple):

@@ -61,8 +61,11 @@ def refused(*arguments: str) -> str:
     return result.output
 
 
+NONE = "no Windows Python is there: `winbridge python install 3.12` gets one\n"
+
+
 def nothing_is_there(home: Path) -> bool:
-    return not [path for path in home.glob("*") if path.name != ".lock"] and done("list") == ""
+    return not [path for path in home.glob("*") if path.name != ".lock"] and done("list") == NONE
 
 
 # Where archives are
@@ -325,7 +328,7 @@ def test_no_name_in_an_archive_leads_out_of_it(archive: Path, home: Path) -> Non
 def test_what_a_killed_installation_left_is_removed(archive: Path, home: Path) -> None:
     (home / ".staged" / "Lib").mkdir(parents=True)
     (home / ".staged" / "python.exe").write_bytes(b"half")
-    assert done("list") == ""
+    assert done("list") == NONE
     done("install", "--from", str(archive))
     assert sorted(path.name for path in home.iterdir()) == [".lock", "3.11-win64"]
 
@@ -371,7 +374,7 @@ def test_add_of_what_is_none(path: str, home: Path) -> None:
 
 
 def test_which_one_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(WindowsPythonError, match="winbridge python install"):
+    with pytest.raises(WindowsPythonError, match=r"^there is no Windows Python: `winbridge python install"):
         registry.find(Config())
     for arch in ("win32", "win64"):
         done("add", str(windows_pythons.python(arch)))

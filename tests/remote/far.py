@@ -7,6 +7,7 @@ import functools
 import gc
 import importlib.resources
 import logging
+import operator
 import os
 import pkgutil
 import sys
@@ -154,7 +155,7 @@ def keep_in_a_ring(value):
     ring.append(ring)
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - this runs on 3.8 too
+@functools.lru_cache(maxsize=None)
 def cached():
     return os.getpid()
 
@@ -176,6 +177,64 @@ def wait_then_lend():
 
 def open_gate():
     _gate.set()
+
+
+_endings = []
+
+
+def ask_caller(way, started, event):
+    """Wait for the caller from within its call, and remember how that ended."""
+    try:
+        started()
+        _ASKING[way](event)
+    except BaseException as error:
+        _endings.append(type(error).__name__)
+        raise
+    _endings.append("went on")
+
+
+def endings():
+    return _endings
+
+
+def forget_endings():
+    _endings.clear()
+
+
+def _ask_often(event):
+    while not event.is_set():
+        pass
+
+
+def _wait_for_future(event):
+    get_connection().submit(operator.methodcaller("wait"), event).result()
+
+
+_inner = threading.Event()
+_inner_begun = threading.Event()
+
+
+def wait_further_in():
+    _inner_begun.set()
+    _inner.wait()
+
+
+def let_it_out():
+    """As soon as it is in."""
+    _inner_begun.wait()
+    _inner.set()
+
+
+def _wait_further_in(event):
+    get_connection().call(backwards, wait_further_in)
+
+
+_ASKING = {
+    "call": operator.methodcaller("wait"),
+    "many calls": _ask_often,
+    "future": _wait_for_future,
+    "call within call": _wait_further_in,
+}
 
 
 class Counting:
@@ -372,7 +431,7 @@ def get_data(package, name):
 def resources(package):
     """What the standard library says of an exported package's resources."""
     got = {"version": sys.version_info[:2], "pkgutil": pkgutil.get_data(package, "data/note.txt")}
-    if sys.version_info >= (3, 10):  # noqa: UP036 - this runs on 3.8 too
+    if sys.version_info >= (3, 10):
         files = importlib.resources.files(package)
         note = files.joinpath("data", "note.txt")
         got["text"] = (files / "data" / "note.txt").read_text(encoding="utf-8")

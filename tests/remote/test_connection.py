@@ -17,7 +17,7 @@ import pytest
 
 from tests.remote import subject
 from tests.remote.fix_transports import ROOT, TRANSPORTS, over_pipes, over_socketpair
-from winbridge.remote import Connection, DisconnectError, OperationError, Options, ProtocolError, get_connection
+from winbridge.remote import Connection, DisconnectError, OperationError, Options, ProtocolError, get_connection, ref
 
 LONG = 30
 
@@ -125,6 +125,29 @@ def test_closing_is_told_to_the_other_side(pair):
     with pytest.raises(DisconnectError, match="peer has closed"):
         future.result(LONG)
     subject.open_gate("never opened 1")
+
+
+def test_closing_says_goodbye_after_a_message_that_is_on_its_way(pair):
+    left, right = pair
+    with left.link._sending:  # as a thread does that sends an answer
+        closing = threading.Thread(target=left.close)
+        closing.start()
+        wait_until(lambda: left.link is None or left.link._said_bye)
+    closing.join(LONG)
+    assert right.wait(LONG)
+    assert str(right.life.failure) == "the peer has closed the connection"
+
+
+def test_serving_what_the_peer_has_closed_already_just_ends(pair):
+    left, right = pair
+    right.close()
+    assert left.wait(LONG)
+    left.serve()
+
+
+def test_serving_what_could_not_be_opened_tells_why(tmp_path):
+    with pytest.raises(DisconnectError, match="no-such"):
+        Connection.from_unix(str(tmp_path / "no-such")).serve()
 
 
 def test_cancel_ends_what_is_pending_at_once(pair):
@@ -256,6 +279,11 @@ def test_messages_that_are_too_large_are_refused_before_they_are_sent():
         with pytest.raises(OperationError, match="more than the peer takes: 1048576"):
             left.call(len, bytes(1 << 20))
         assert left.call(len, bytes(1 << 19)) == 1 << 19
+        with pytest.raises(OperationError, match="more than the peer takes"):
+            left.call(print, ref([]), ref({}), bytes(1 << 20))
+        with pytest.raises(OperationError, match="more than the peer takes"):
+            list(left.map(print, [ref([])], [bytes(1 << 20)]))
+        assert len(left.references) == 0, "what was lent in vain was given back"
         with pytest.raises(OperationError, match="more than the peer takes"):
             right.call(bytes, 1 << 21)  # the answer is what is too large
         left.link.most = left.values.most = 1 << 30

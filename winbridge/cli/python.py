@@ -83,7 +83,10 @@ def list_() -> None:
     from winbridge.pythons import registry
     from winbridge.pythons.errors import WindowsPythonError
 
-    for known in registry.known():
+    pythons = registry.known()
+    if not pythons:
+        click.echo("no Windows Python is there: `winbridge python install 3.12` gets one", err=True)
+    for known in pythons:
         try:
             click.echo(_line(known))
         except WindowsPythonError as error:

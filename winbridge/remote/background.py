@@ -7,6 +7,9 @@ Each of them is in one of four roles, and changes them:
   because a request takes long or because a user's thread has got its answer, and takes over then;
 - some execute requests that user's threads have read;
 - few are spare, and end after some seconds.
+
+One of them is at *home*: as long as it is free it executes all requests, whoever has read them. So what belongs to a
+thread (COM's interfaces, windows, connections of sqlite3) is met by the next request.
 """
 
 from __future__ import annotations
@@ -37,11 +40,24 @@ SPARE_TIME = 3.0
 numbers = itertools.count(1)
 
 
+class Home(Turn):
+    """What the thread at home reads for.
+
+    Attributes:
+        thread: its identifier.
+    """
+
+    thread = 0
+
+
 class Background:
     """The threads of one connection.
 
     Args:
         reading: the turn to read.
+
+    Attributes:
+        home: what the thread at home reads for, see above.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -54,13 +70,17 @@ class Background:
         self._spares = 0
         self._counting = threading.Lock()
         self._busy: set[int] = set()
+        self._home_waits = self._home_watches = False
+        self.home = Home()
         self.threads: set[threading.Thread] = set()
         reading.deserted = self._ring
 
     def run_here(self) -> None:
-        """Make the calling thread one of them."""
+        """Make the calling thread one of them, the one at home."""
+        self.home = home = Home()
+        home.thread = _thread.get_ident()
         self.threads.add(threading.current_thread())
-        self._until_end(self.run)
+        self._until_end(lambda: self.run(home))
 
     def _start(self, target: Callable[[], Any]) -> None:
         thread = threading.Thread(target=self._until_end, args=(target,), daemon=True)
@@ -77,27 +97,57 @@ class Background:
         finally:
             self.threads.discard(threading.current_thread())
 
-    def run(self, watch: bool = False) -> None:
-        """Be one of the threads, until the connection ends or there are enough of them."""
-        own = Turn()
+    def run(self, own: Turn | None = None, watch: bool = False) -> None:
+        """Be one of the threads, until the connection ends or there are enough of them.
+
+        Args:
+            own: what the thread reads for.
+            watch: whether to begin with watching.
+        """
+        own = own or Turn()
         while not self._over:
             work = None if watch else self._next(own)
             if work is not None:
                 self._do(work)
-            elif not self._watch() and not self._wait_for_job():
+            elif not self._watch(own) and not self._wait_for_job():
                 return
             watch = False
 
     def _next(self, own: Turn) -> Work | None:
-        if self._jobs.qsize():
+        if not own.free:  # nobody sends us anything before this
+            own.free = not own.requests
+        if own is not self.home and self._jobs.qsize():
             with contextlib.suppress(Empty):
                 return self._jobs.get_nowait()
         own.answer = None
-        return self._reading.try_to_lead(own)[1]
+        return own.take() or self._reading.try_to_lead(own)[1] or own.take()
+
+    def sent_home(self, work: Work) -> bool:
+        """Let the thread at home do some work if it is free; whether it does. Only who reads calls this."""
+        with self._counting:
+            if not self.home.free:
+                return False
+            self.home.free = False
+            self.home.hand(work)
+        if self._home_watches:
+            self._ring()
+        return True
+
+    def goes_on(self) -> None:
+        """The calling thread executes another request at once; if it is at home, others do what was sent there."""
+        if _thread.get_ident() == self.home.thread:
+            with self._counting:
+                self.home.free = False
+                work = self.home.take()
+            if work is not None:
+                self.hand_over(work)
 
     def _do(self, work: Work) -> None:
         if not self._watching.locked():
-            self._start(lambda: self.run(watch=True))
+            if self._spares:
+                self._jobs.put((_nothing, None))  # who takes that looks then for something to do
+            else:
+                self._start(lambda: self.run(watch=True))
         if self._busy and self._reading.more():
             self.call_up()
         self._execute(work)
@@ -110,13 +160,16 @@ class Background:
         finally:
             self._busy.discard(me)
 
-    def _watch(self) -> bool:
-        """Wait until there is a turn to take; False if another thread does that already."""
-        if not self._watching.acquire(False):
+    def _watch(self, own: Turn) -> bool:
+        """Wait until there is a turn to take; False if another thread does that already, or the one at home will."""
+        at_home = own is self.home
+        if at_home:
+            self._watch_at_home()
+        elif self._home_waits or not self._watching.acquire(False):
             return False
         try:
             quiet = 0
-            while not self._over:
+            while not (self._over or own.requests or self._home_waits):
                 seen = self._reading.turns
                 self._look(quiet < QUIET)
                 if self._urgent or not (self._reading.led() or self._reading.turns != seen):
@@ -124,8 +177,18 @@ class Background:
                     break
                 quiet = quiet + 1 if self._reading.turns == seen else 0
         finally:
+            if at_home:
+                self._home_watches = False
             self._watching.release()
         return True
+
+    def _watch_at_home(self) -> None:
+        if not self._watching.acquire(False):
+            self._home_waits = True
+            self._ring()  # for who watches
+            self._watching.acquire()
+            self._home_waits = False
+        self._home_watches = True
 
     def _look(self, soon: bool) -> None:
         if soon:
@@ -134,7 +197,7 @@ class Background:
         self._reading.asleep = True
         if self._reading.led() and not self._over:
             self._alarm.acquire()
-            if not self._over and not self._urgent:
+            if not (self._over or self._urgent or self.home.requests or self._home_waits):
                 self._alarm.acquire(True, TICK)  # who called may be back at once
         self._reading.asleep = False
 

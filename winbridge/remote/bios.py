@@ -53,8 +53,7 @@ def answer(options: Options) -> bytes:
     """
     theirs = {name: value for name, value in vars(options).items() if name not in NOT_SENT}
     theirs["accept_exported_modules"] = True
-    program = f"{sources()['winbridge.remote.fetched']}\nstart({sources()!r}, {theirs!r})\n"
-    packed = base64.b64encode(zlib.compress(program.encode(), 6)).decode()
+    packed = _packed(repr(theirs))
     namespace = "{'__name__': 'winbridge.remote.fetched'}"
     return (
         f"import base64, sys, zlib; sys.version_info >= {OLDEST} or sys.exit('{TOO_OLD}' + sys.version);"
@@ -62,7 +61,13 @@ def answer(options: Options) -> bytes:
     ).encode()
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - functools.cache came with Python 3.9
+@functools.lru_cache(maxsize=16)
+def _packed(options: str) -> str:
+    program = f"{sources()['winbridge.remote.fetched']}\nstart({sources()!r}, {options})\n"
+    return base64.b64encode(zlib.compress(program.encode(), 6)).decode()
+
+
+@functools.lru_cache(maxsize=None)
 def sources() -> dict[str, str]:
     """The source of every module that the far side may import, by its name."""
     import winbridge

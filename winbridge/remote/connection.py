@@ -354,7 +354,7 @@ class Connection:
     def became_open(self, link: Link) -> None:
         """Called when the peer has introduced itself."""
         self._link = link
-        self.values.most = link.most
+        self.values.meet(link.peer.get("platform", ""), link.most)
 
     def became_closed(self) -> None:
         """Called when it has ended, for whatever reason."""

@@ -189,7 +189,7 @@ class Link:
         if kind == CALL or kind == BATCH:  # noqa: SIM109
             return self._asked(frame, own)
         if kind == Kind.RELEASE:
-            return self._release(frame)
+            return self._release(frame, own)
         if kind == Kind.CANCEL:
             self.serving.cancel(frame.serial, own)
         else:
@@ -221,15 +221,27 @@ class Link:
                 return None
         if not self.serving.admits(frame):
             return None
+        if own is not self.background.home and self._sent_home(work, own):
+            return None
         if own.background:
             return work
         self.background.hand_over(work)
         return None
 
-    def _release(self, frame: Frame) -> Work | None:
+    def _sent_home(self, work: Work, own: Pending) -> bool:
+        """Let the thread at home do some work if it is free; it reads after that, if no user's thread does."""
+        sent = self.background.sent_home(work)
+        if sent and own.background:
+            own.answer = HANDED
+        return sent
+
+    def _release(self, frame: Frame, own: Pending) -> Work | None:
         """Objects die when the turn to read is over: their ``__del__`` may call the peer."""
         doomed = self._connection.references.release(protocol.unpack_releases(frame.payload))
-        return (list.clear, doomed) if doomed else None
+        work = list.clear, doomed
+        if not doomed or (own is not self.background.home and self._sent_home(work, own)):
+            return None
+        return work
 
     def _output(self, frame: Frame) -> None:
         self._connection.outputs.feed(frame.flags, frame.serial, frame.payload)

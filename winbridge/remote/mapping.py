@@ -27,7 +27,7 @@ LONGEST = 0.02
 
 def mapped(connection: Connection, function: Callable[..., Any], iterables: Iterable[Iterable[Any]]) -> Iterator[Any]:
     """See ``Connection.map``."""
-    items = zip(*iterables)  # noqa: B905 - as map does
+    items = zip(*iterables)
     return _results(connection, function, items)
 
 

@@ -8,6 +8,7 @@ import types
 from typing import Any
 
 from winbridge.remote.errors import OperationError
+from winbridge.remote.platforms import PlatformError
 
 __all__ = ["not_loadable", "not_picklable", "short"]
 
@@ -40,7 +41,9 @@ def not_picklable(value: Any, what: str, error: Exception, by_value: bool) -> Op
 
 def not_loadable(what: str, error: Exception) -> OperationError:
     """The error of ``Values.loads``."""
-    if isinstance(error, ModuleNotFoundError) and error.name:
+    if isinstance(error, PlatformError):
+        hint = str(error)
+    elif isinstance(error, ModuleNotFoundError) and error.name:
         hint = (
             f"there is no module {error.name!r} on this side. Install it here, or let the other side bring it along: "
             "connection.export() there, Options(accept_exported_modules=True) here"
@@ -109,7 +112,7 @@ def _place(trail: list[Any], what: str) -> str:
 
 def _path(trail: list[Any]) -> str:
     path, within_object = "", False
-    for outer, inner in zip(trail, trail[1:]):  # noqa: B905, RUF007 - of Python 3.10
+    for outer, inner in zip(trail, trail[1:]):
         if isinstance(outer, dict):
             path += _key(outer, inner, within_object)
             within_object = False

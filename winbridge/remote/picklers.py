@@ -8,15 +8,18 @@ import io
 import pickle
 import sys
 import types
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from winbridge.remote import platforms
 from winbridge.remote.current import current
 from winbridge.remote.errors import DisconnectError, OperationError
 from winbridge.remote.proxy import Proxy, Reference
 from winbridge.remote.values import as_memoryview
 
-__all__ = ["lending", "load_with_main", "thorough"]
+if TYPE_CHECKING:
+    from winbridge.remote.values import Values
+
+__all__ = ["ForOtherPlatform", "lending", "load_by_names", "thorough"]
 
 _NAMED = (type, types.FunctionType, types.BuiltinFunctionType)
 """What is pickled by its name."""
@@ -56,11 +59,17 @@ def raising(raised: Any, by_value: bool) -> Any:
     return _Raising
 
 
-def load_with_main(main: Callable[[], Any], payload: Any, buffers: list[Any]) -> Any:
-    """Unpickle; names in ``__main__`` are looked up in the module that ``main`` gives."""
-    unpickler = _WithMain(io.BytesIO(payload), buffers=buffers)
-    unpickler.main = main
+def load_by_names(values: Values, payload: Any, buffers: list[Any]) -> Any:
+    """Unpickle; names in ``__main__`` are looked up in the peer's, those of another platform are translated."""
+    unpickler = _ByNames(io.BytesIO(payload), buffers=buffers)
+    unpickler.values = values
     return unpickler.load()
+
+
+class ForOtherPlatform(pickle.Pickler):
+    """For what goes from Windows to elsewhere, or the other way round."""
+
+    dispatch_table = platforms.Reducers()  # type: ignore[assignment]
 
 
 class _Thorough(pickle.Pickler):
@@ -80,7 +89,7 @@ def _reduce_memoryview(view: memoryview) -> Any:
     return as_memoryview, (data, view.format, view.itemsize, view.shape)
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - functools.cache is of Python 3.9
+@functools.lru_cache(maxsize=None)
 def _with_code() -> Any:
     try:
         import cloudpickle  # type: ignore[import-untyped]
@@ -99,13 +108,13 @@ def _with_code() -> Any:
     return _WithCode
 
 
-class _WithMain(pickle.Unpickler):
-    main: Callable[[], Any]
+class _ByNames(pickle.Unpickler):
+    values: Values
 
     def find_class(self, module: str, name: str) -> Any:
-        if module != "__main__":
-            return super().find_class(module, name)
-        return functools.reduce(getattr, name.split("."), self.main())
+        if module == "__main__" and self.values.main is not None:
+            return functools.reduce(getattr, name.split("."), self.values.main())
+        return platforms.find(module, name) if self.values.other_platform else super().find_class(module, name)
 
 
 class _Lending(pickle.Pickler):
@@ -121,6 +130,9 @@ class _Lending(pickle.Pickler):
             return NotImplemented if not first and _peer_can_import(value) else _lend(value)
         if (first and callable(value) and not isinstance(value, Proxy)) or _is_better_lent(value):
             return _lend(value)
+        if _on_other_platform() and (by_name := platforms.by_name(value)) is not None:
+            kind, name = by_name[1]
+            return by_name if _peer_has(kind.__module__, f"{kind.__qualname__}.{name}") else _lend(value)
         try:
             return copyreg.dispatch_table.get(type(value), _reduce)(value)  # type: ignore[no-untyped-call]
         except Exception:
@@ -131,7 +143,17 @@ def _is_better_lent(value: Any) -> bool:
     if isinstance(value, (Proxy, Reference)):
         return False
     # A copy of an iterator does not move on the original.
-    return isinstance(value, _LENT) or hasattr(type(value), "__next__") or not _peer_can_import(type(value))
+    return (
+        isinstance(value, (*_LENT, *_libraries()))
+        or hasattr(type(value), "__next__")
+        or not _peer_can_import(type(value))
+    )
+
+
+def _libraries() -> tuple[Any, ...]:
+    """The types of loaded libraries, whose functions are here, and of ``ctypes.cdll`` and the like."""
+    ctypes = sys.modules.get("ctypes")
+    return () if ctypes is None else (ctypes.CDLL, ctypes.LibraryLoader)
 
 
 def _reduce(value: Any) -> Any:
@@ -151,20 +173,31 @@ def _peer_can_import(named: Any) -> bool:
         here = functools.reduce(getattr, name.split("."), sys.modules[module])
     except AttributeError:
         return False
-    return here is named and _peer_has_module(module)
+    return here is named and _peer_has(module, name)
 
 
-def _peer_has_module(module: str) -> bool:
-    """Ask the peer, once a module."""
-    if module.partition(".")[0] in _EVERYWHERE or module.startswith("winbridge.remote."):
+def _on_other_platform() -> bool:
+    return current.values is not None and current.values.other_platform
+
+
+def _peer_has(module: str, name: str) -> bool:
+    """Ask the peer, once a module; of another platform it has parts of them only."""
+    if module == "builtins" or module.startswith("winbridge.remote."):
         return True
+    if not _on_other_platform():
+        return module.partition(".")[0] in _EVERYWHERE or _asked(module)
+    return _asked(module, name)
+
+
+def _asked(*what: str) -> bool:
     assert current.values is not None
     references = current.values.references
-    if module not in references.importable:
+    key = ":".join(what)
+    if key not in references.importable:
         from winbridge.remote import proxied
 
         try:
-            references.importable[module] = references.connection.call(proxied.importable, module)
+            references.importable[key] = references.connection.call(proxied.importable, *what)
         except DisconnectError:
             return False
-    return references.importable[module]
+    return references.importable[key]

@@ -15,7 +15,7 @@ import types
 from collections import OrderedDict, deque
 from typing import Any
 
-from winbridge.remote import failures
+from winbridge.remote import failures, platforms
 from winbridge.remote.current import get_connection
 from winbridge.remote.reference import Reference
 from winbridge.remote.values import Answer
@@ -161,8 +161,15 @@ def async_leave(number: int, packed: Any) -> Any:
     return bool(_finished(_target(number).__aexit__(*_raised(packed))))
 
 
-def importable(module: str) -> bool:
-    """Whether this side has a module, for a class in a result that is on its way here."""
+def importable(module: str, name: str = "") -> bool:
+    """Whether this side has a module, for a class in a result that is on its way here.
+
+    Args:
+        module: the module.
+        name: of the class, if the other side is of another platform; then it has to be there too.
+    """
+    if name:
+        return platforms.exists(module, name)
     if module in sys.modules:
         return True
     try:

@@ -76,7 +76,10 @@ class Reading:
 
     def more(self) -> bool:
         """Whether something of the next message has come already; as far as one can tell."""
-        return self._reader.buffered() or (self.carrier.waits and self.carrier.wait(0))
+        try:
+            return self._reader.buffered() or (self.carrier.waits and self.carrier.wait(0))
+        except (OSError, ValueError):  # it was closed just now
+            return False
 
     def until(self, own: Pending, deadline: float | None = None) -> bool:
         """Read, or let others read, until a question is answered; do the work that comes of it meanwhile.
@@ -131,6 +134,7 @@ class Reading:
                 work = self._dispatch(frame, own)
                 self._done = frame
                 if work is not None:
+                    own.free = False  # before anybody else can read
                     return work
         except (OSError, OperationError) as error:
             self.broken(error)

@@ -67,7 +67,7 @@ class References:
         self.methods: dict[int, frozenset[str]] = {}
         """Names of methods of the peer's types, by the number of the type."""
         self.importable: dict[str, bool] = {}
-        """Modules that the peer said it can import, or that it cannot."""
+        """Modules that the peer said it can import, or that it cannot; names in them if it is of another platform."""
         # Re-entrant: an allocation under it may collect garbage, whose __del__ may do anything.
         self._lock = threading.RLock()
         self._held = False

@@ -75,6 +75,7 @@ class Serving:
         """Execute a request and send the answer; and then others that had to wait."""
         self._execute(frame)
         while self._later and len(self._threads) < self._most and self._link.failure is None:
+            self._link.background.goes_on()
             with contextlib.suppress(IndexError):
                 self._execute(self._later.popleft())
 
@@ -103,6 +104,9 @@ class Serving:
             self._inside[thread] = outer
         else:
             del self._inside[thread]
+            home = self._link.background.home
+            if thread == home.thread:  # already now: the next request comes as soon as the answer is out
+                home.free = True
 
     def _result(self, frame: Frame, thread: int) -> tuple[bytes, list[Any]]:
         values, serial = self._connection.values, frame.serial
@@ -126,7 +130,7 @@ class Serving:
         """The results up to the first item that fails, and its failure."""
         results: list[Any] = []
         try:
-            results.extend([function(*item) for item in items] if len(items) == 1 else map(function, *zip(*items)))  # noqa: B905 - as long as each other
+            results.extend([function(*item) for item in items] if len(items) == 1 else map(function, *zip(*items)))
         except BaseException as error:
             return results, failures.packed(self._connection.values, error)
         return results, None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from winbridge.remote.options import Options
     from winbridge.remote.references import References
 
-    Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007 - of Python 3.10
+    Buffer = Union[bytes, bytearray, memoryview]
 
 __all__ = ["LARGE", "Answer", "Values", "as_bytearray", "as_memoryview"]
 
@@ -77,13 +77,30 @@ class Values:
     Attributes:
         main: the peer's ``__main__``, if it exported it: names in ``__main__`` are looked up in there.
         most: bytes of the largest message that the peer takes.
+        other_platform: whether one side is Windows and the other is not, see ``platforms``.
     """
 
     def __init__(self, references: References, options: Options) -> None:
         self.references = references
         self.main: Callable[[], Any] | None = None
         self.most = sys.maxsize
+        self.other_platform = False
         self._options = options
+        self._pickler: Any = pickle.Pickler
+
+    def meet(self, platform: str, most: int) -> None:
+        """Get to know the peer.
+
+        Args:
+            platform: its ``sys.platform``.
+            most: bytes of the largest message that it takes.
+        """
+        self.most = most
+        if (platform == "win32") != (sys.platform == "win32"):
+            from winbridge.remote import picklers
+
+            self.other_platform = True
+            self._pickler = picklers.ForOtherPlatform
 
     def dumps(self, value: Any, what: str = "the value") -> tuple[bytes, list[Buffer]]:
         """Pack a value.
@@ -136,10 +153,10 @@ class Values:
         before = current.values, current.undo
         current.values, current.undo = self, None
         try:
-            if self.main is not None and b"__main__" in bytes(payload):
-                from winbridge.remote.picklers import load_with_main
+            if self.other_platform or (self.main is not None and b"__main__" in bytes(payload)):
+                from winbridge.remote.picklers import load_by_names
 
-                return load_with_main(self.main, payload, buffers)
+                return load_by_names(self, payload, buffers)
             return pickle.loads(payload, buffers=buffers)
         except OperationError:
             raise
@@ -159,7 +176,7 @@ class Values:
     def _pack(self, value: Any) -> tuple[bytes, list[Buffer]]:
         """The pickler alone first; what it cannot do is rare, and only then Python is asked at each object."""
         try:
-            packed = _pickled(pickle.Pickler, value)
+            packed = _pickled(self._pickler, value)
         except Exception:
             from winbridge.remote.picklers import thorough
 

@@ -43,6 +43,9 @@ class Pending:
     background = False
     """Whether this is no question but a thread of ``background`` that reads for others."""
 
+    free = False
+    """Whether such a thread has nothing to do, or only an answer to send."""
+
     _bell: Any = None
 
     def answered_by(self, frame: Frame) -> bool:

@@ -164,10 +164,11 @@ class PipeCarrier:
 
     def _tune(self) -> None:
         os.set_blocking(self._out, False)  # else nothing ends a write that nobody reads
-        with contextlib.suppress(ImportError, OSError, AttributeError):
-            import fcntl
+        for end in (self._in, self._out):
+            with contextlib.suppress(ImportError, OSError, AttributeError):
+                import fcntl
 
-            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ if hasattr(fcntl, "F_SETPIPE_SZ") else 1031, PIPE_ROOM)
+                fcntl.fcntl(end, fcntl.F_SETPIPE_SZ if hasattr(fcntl, "F_SETPIPE_SZ") else 1031, PIPE_ROOM)
 
     def fill(self, room: memoryview) -> int:
         if self.waits:
