@@ -102,6 +102,8 @@ def test_at_sigterm_calls_under_way_end_and_no_others_begin(tmp_path):
         assert requests.get(f"{url}/healthz").status_code == 200
         ended = []
         kernel32.SleepEx(0, 0)
+        while "\nwinbridge_calls_under_way 0.0" not in requests.get(f"{url}/metrics", headers=HEADERS).text:
+            pass  # its answer came before it was counted as ended
         caller = threading.Thread(target=lambda: ended.append(kernel32.SleepEx(1500, 0)))
         caller.start()
         while "\nwinbridge_calls_under_way 1.0" not in requests.get(f"{url}/metrics", headers=HEADERS).text:
