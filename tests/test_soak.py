@@ -73,7 +73,7 @@ def test_wrong_answers_are_noticed(dlls: Path, monkeypatch: pytest.MonkeyPatch) 
     with Win64Session.apart() as session:
         monkeypatch.setattr(Caller, "_texts", lambda *_: False)
         hammer = Hammer([session], dlls, 2)
-        hammer.run(0.2)
+        hammer.run(2)
     assert hammer.errors and {error.partition(": ")[2] for error in hammer.errors} == {"texts: a wrong answer"}
 
 
