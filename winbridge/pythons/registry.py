@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import platformdirs
-
 from winbridge.core import paths
 from winbridge.core.config import Config
+from winbridge.core.sources import data_folder
 from winbridge.pythons import versions
 from winbridge.pythons.errors import WindowsPythonError
 from winbridge.pythons.interpreter import Interpreter, inspect
@@ -61,7 +60,7 @@ class Known(NamedTuple):
 
 def place() -> Path:
     """The folder of all of them."""
-    return Path(platformdirs.user_data_dir("winbridge", appauthor=False), "pythons")
+    return data_folder() / "pythons"
 
 
 def known() -> list[Known]:
